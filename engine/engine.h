@@ -1,0 +1,133 @@
+/* engine.h - the narrow door of the model library: words and known pixels in, frames out.
+ *
+ * It has never heard of jobs, Redis, files of videos or HTTP. One engine per device; call it
+ * from one thread only. Tensors at this door are f32 in host memory. What a call hands out
+ * belongs to the job and lives until engine_job_end(). The engine prints nothing: it calls the
+ * hooks, on the calling thread. */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <stdbool.h>
+
+#include "common/base/err.h"
+#include "common/base/grid.h"
+#include "engine/tensor.h"
+
+struct engine;
+
+enum engine_phase {
+    ENGINE_PHASE_TEXT,
+    ENGINE_PHASE_ENCODE,
+    ENGINE_PHASE_DENOISE,
+    ENGINE_PHASE_DECODE,
+    ENGINE_PHASE_COUNT
+};
+
+struct engine_progress {
+    enum engine_phase phase;
+    int step, total; /* steps done of the phase: denoise steps, or frames decoded */
+    double eta_s;    /* of this phase; negative while unknown */
+};
+
+/* Every entry may be NULL. */
+struct engine_hooks {
+    void *ctx;
+    void (*progress)(void *ctx, const struct engine_progress *p);
+    bool (*is_cancelled)(void *ctx); /* asked before every step and every decoded latent */
+    void (*log)(void *ctx, const char *event, const char *text);
+};
+
+struct engine_opts {
+    const char *device;   /* "cpu" or "ref"; NULL means "cpu" */
+    int n_threads;        /* 0 means all cores */
+    size_t job_max_bytes; /* device memory of one job; 0 means 8 GiB */
+    struct engine_hooks hooks;
+};
+
+enum engine_solver {
+    ENGINE_SOLVER_DEFAULT, /* what the folder asks for */
+    ENGINE_SOLVER_UNIPC,
+    ENGINE_SOLVER_EULER,
+    ENGINE_SOLVER_COUNT
+};
+
+/* What the model can do and what it wants by default. */
+struct engine_caps {
+    char name[64];       /* from model_index.json, or the class of the pipeline */
+    int multiple_px;     /* width and height are multiples of this */
+    int frame_step;      /* the number of frames is frame_step * n + 1 */
+    int latent_channels; /* channels of a known latent */
+    int vae_spatial, vae_temporal;
+    int window_latents; /* longest stretch denoised in one piece; 0 means any */
+    int overlap_latents;
+    int fps;
+    int n_steps;
+    double guidance, shift;
+    enum engine_solver solver;
+    int default_width, default_height, default_frames;
+    bool has_image_encoder; /* engine_encode_video works */
+    char device[160];       /* report of the device: BLAS kernel, threads */
+};
+
+struct engine_params {
+    uint64_t seed;
+    int n_steps;     /* 0 means the default of the model */
+    double guidance; /* < 0 means the default; <= 1 switches it off */
+    double shift;    /* <= 0 means the default */
+    enum engine_solver solver;
+    const char *negative; /* negative prompt, NULL means empty */
+};
+
+/* Text after the encoder: rows [n_tokens, text_dim], without padding. */
+struct engine_words {
+    struct tensor rows;
+    struct tensor negative_rows; /* of the negative prompt */
+};
+
+/* Known content of the canvas, in latents. level tau: 0 known and exact, 1 free, between:
+ * start from the known content with that much noise. */
+struct engine_known {
+    struct tensor latent; /* [L,h,w,C] normalised; read only where level < 1 */
+    struct tensor level;  /* [L,h,w] */
+};
+
+struct engine_clip {
+    const uint8_t *rgb; /* n_frames x height x width x 3 */
+    struct canvas size;
+};
+
+/* Called once per frame in order; rgb holds height*width*3 bytes and lives until it returns.
+ * Anything but ERR_OK stops the decoding and is handed on. */
+typedef enum err (*engine_frame_fn)(void *ctx, int index, const uint8_t *rgb, struct fail *f);
+
+/* Reads a folder in the diffusers layout. A folder that does not fit fails with file, tensor
+ * and both shapes. */
+MUST_CHECK enum err engine_open(struct engine **out, const char *folder,
+                                const struct engine_opts *opts, struct fail *f);
+void engine_close(struct engine *e); /* NULL is fine */
+const struct engine_caps *engine_caps(const struct engine *e);
+/* Hooks change with the job. */
+void engine_hooks_set(struct engine *e, const struct engine_hooks *hooks);
+
+/* ERR_INPUT, in words for the caller, when the canvas does not suit the model. */
+MUST_CHECK enum err engine_canvas_check(const struct engine *e, const struct canvas *canvas,
+                                        struct fail *f);
+MUST_CHECK enum err engine_encode_text(struct engine *e, struct engine_words *words,
+                                       const char *prompt, const char *negative, struct fail *f);
+/* latent [L,h,w,C], normalised; the clip has frame_step*n+1 frames. */
+MUST_CHECK enum err engine_encode_video(struct engine *e, struct tensor *latent,
+                                        const struct engine_clip *clip, struct fail *f);
+/* An all-free canvas of latents: latent zero, level 1. */
+MUST_CHECK enum err engine_known_make(struct engine *e, struct engine_known *known,
+                                      const struct canvas *canvas, struct fail *f);
+/* latent [L,h,w,C]. known may be NULL. */
+MUST_CHECK enum err engine_denoise(struct engine *e, struct tensor *latent,
+                                   const struct canvas *canvas, const struct engine_known *known,
+                                   const struct engine_words *words,
+                                   const struct engine_params *params, struct fail *f);
+MUST_CHECK enum err engine_decode(struct engine *e, const struct tensor *latent,
+                                  engine_frame_fn each, void *ctx, struct fail *f);
+/* Gives back all that the job took. */
+void engine_job_end(struct engine *e);
+
+#endif

@@ -1,0 +1,233 @@
+/* op.h - the only door between the models and the backends.
+ *
+ * Models call op_*(). op_*() checks shapes and types once, counts time, and calls the table of
+ * the device. A backend therefore never validates, and a wrong shape fails in the same words
+ * everywhere. All values are f32 unless the comment says otherwise; in shapes N is rows
+ * (tokens), C channels, T,H,W frames, rows and columns of a channels-last volume [T,H,W,C].
+ * Where a matrix is asked for, leading dimensions fold: [T,H,W,C] is [T*H*W, C].
+ * `out` never overlaps an input unless "in place" is said. One thread per device. */
+#ifndef ENGINE_OP_H
+#define ENGINE_OP_H
+
+#include <stdbool.h>
+
+#include "common/base/err.h"
+#include "engine/tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct device;
+
+enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_COUNT };
+
+enum norm_kind {
+    NORM_LAYER, /* (x - mean) / sqrt(var + eps) */
+    NORM_RMS,   /* x / sqrt(mean(x^2) + eps) */
+    NORM_L2,    /* x / max(|x|, eps) * sqrt(C): the RMS norm of the VAE */
+    NORM_COUNT
+};
+
+struct norm_opts {
+    enum norm_kind kind;
+    float eps;
+    const struct tensor *w; /* [C] or NULL */
+    const struct tensor *b; /* [C] or NULL */
+    enum act act;           /* applied last */
+};
+
+/* Rows of adaLN coefficients: table [R,M,C] holds R sets (one per distinct timestep) of M rows;
+ * index [N] i32 picks the set of each token, NULL means set 0 for all. */
+struct mod_table {
+    const struct tensor *table;
+    const struct tensor *index;
+};
+
+struct attention_opts {
+    int n_heads;
+    float scale;                   /* of q.k; 0 means 1/sqrt(D) */
+    const struct tensor *key_bias; /* [Nk] added to the logit of each key, or NULL */
+    const struct tensor *bias;     /* [heads,Nq,Nk] added to the logits, or NULL */
+};
+
+/* Causal convolution over a channels-last volume. The input seen by the kernel in time is
+ * n_zero zero frames, then `cache` [P,H,W,Cin] (may be NULL), then x [T,H,W,Cin]; so the number
+ * of output frames is (n_zero + P + T - kt) / stride_t + 1. In space: stride 1 pads (k-1)/2 on
+ * all sides and keeps H,W; stride 2 pads one row below and one column right, H,W are halved.
+ * w is [Cout,kt,kh,kw,Cin] (see op_conv_weight), bias [Cout] or NULL. */
+struct conv_opts {
+    const struct tensor *w, *b;
+    const struct tensor *cache;
+    int n_zero;
+    int stride_t; /* 1 or 2 */
+    int stride_s; /* 1 or 2 */
+    enum act act;
+};
+
+/* How a cell of pt x ph x pw positions with C channels is written as one vector. */
+enum patch_order {
+    PATCH_C_T_H_W, /* channel slowest: patch embedding of the transformer */
+    PATCH_T_H_W_C, /* channel fastest: output of the transformer */
+    PATCH_C_T_W_H, /* channel slowest, column before row: pixels of the 2.2 VAE */
+    PATCH_ORDER_COUNT
+};
+
+struct patch {
+    int t, h, w;
+    enum patch_order order;
+};
+
+struct noise_key {
+    uint64_t seed;
+    uint64_t stream; /* one per use, see rng.h */
+};
+
+/* Implemented by backend_ref.c (slow, exact, the oracle) and backend_cpu.c. A backend may trust
+ * every shape. */
+struct backend_ops {
+    const char *name;
+    enum err (*open)(struct device *dev, int n_threads, struct fail *f);
+    void (*close)(struct device *dev);
+    void *(*alloc)(struct device *dev, size_t bytes); /* 64-byte aligned, NULL when exhausted */
+    void (*release)(struct device *dev, void *p);
+    void (*upload)(struct device *dev, void *to, const void *host, size_t bytes);
+    void (*download)(struct device *dev, void *host, const void *from, size_t bytes);
+    void (*copy)(struct device *dev, void *to, const void *from, size_t bytes);
+    enum err (*sync)(struct device *dev, struct fail *f);
+    void (*report)(struct device *dev, char *out, size_t size);
+
+    void (*fill)(struct device *dev, struct tensor *out, float value);
+    void (*cast)(struct device *dev, struct tensor *out, const struct tensor *x);
+    void (*linear)(struct device *dev, struct tensor *out, const struct tensor *x,
+                   const struct tensor *w, const struct tensor *b, enum act act);
+    void (*attention)(struct device *dev, struct tensor *out, const struct tensor *q,
+                      const struct tensor *k, const struct tensor *v,
+                      const struct attention_opts *o);
+    void (*norm)(struct device *dev, struct tensor *out, const struct tensor *x,
+                 const struct norm_opts *o);
+    void (*norm_mod)(struct device *dev, struct tensor *out, const struct tensor *x,
+                     const struct mod_table *mod, int shift_row, int scale_row, float eps);
+    void (*gate_add)(struct device *dev, struct tensor *x, const struct tensor *y,
+                     const struct mod_table *mod, int gate_row);
+    void (*rope)(struct device *dev, struct tensor *x, const struct tensor *table, int n_heads);
+    void (*act)(struct device *dev, struct tensor *out, const struct tensor *x, enum act act);
+    void (*add_scaled)(struct device *dev, struct tensor *out, const struct tensor *a,
+                       const struct tensor *b, float s);
+    void (*mul)(struct device *dev, struct tensor *out, const struct tensor *a,
+                const struct tensor *b);
+    void (*affine)(struct device *dev, struct tensor *out, const struct tensor *x,
+                   const struct tensor *scale, const struct tensor *shift);
+    void (*conv)(struct device *dev, struct tensor *out, const struct tensor *x,
+                 const struct conv_opts *o);
+    void (*upsample2)(struct device *dev, struct tensor *out, const struct tensor *x);
+    void (*time_split)(struct device *dev, struct tensor *out, const struct tensor *x);
+    void (*dup_up_add)(struct device *dev, struct tensor *out, const struct tensor *x, int ft,
+                       int fs, int n_drop);
+    void (*avg_down_add)(struct device *dev, struct tensor *out, const struct tensor *x, int ft,
+                         int fs, int n_zero);
+    void (*embed)(struct device *dev, struct tensor *out, const struct tensor *table,
+                  const struct tensor *ids);
+    void (*patchify)(struct device *dev, struct tensor *out, const struct tensor *x,
+                     const struct patch *p);
+    void (*unpatchify)(struct device *dev, struct tensor *out, const struct tensor *x,
+                       const struct patch *p);
+    void (*noise)(struct device *dev, struct tensor *out, const struct noise_key *key,
+                  uint64_t first);
+    void (*pack_rgb)(struct device *dev, struct tensor *out, const struct tensor *x);
+};
+
+struct device {
+    const struct backend_ops *ops;
+    void *self;       /* the backend's own state */
+    int64_t n_allocs; /* device allocations so far; a test watches it */
+};
+
+/* `name` is "cpu" or "ref"; n_threads 0 means all cores. */
+MUST_CHECK enum err device_open(struct device *dev, const char *name, int n_threads,
+                                struct fail *f);
+void device_close(struct device *dev); /* safe on a zeroed device */
+/* One line about the hardware that is used: BLAS kernel, threads, instruction sets. */
+void device_report(struct device *dev, char *out, size_t size);
+
+/* Host <-> device. Sizes are those of the tensor. */
+void op_upload(struct device *dev, struct tensor *to, const void *host);
+void op_download(struct device *dev, void *host, const struct tensor *from);
+MUST_CHECK enum err op_copy(struct device *dev, struct tensor *to, const struct tensor *from,
+                            struct fail *f);
+void op_fill(struct device *dev, struct tensor *out, float value);
+/* out f32 = x of type f32, f16 or bf16; same count. */
+MUST_CHECK enum err op_cast(struct device *dev, struct tensor *out, const struct tensor *x,
+                            struct fail *f);
+
+/* out [N,O] = act(x [N,K] * w [O,K]^T + b [O]); b may be NULL. */
+MUST_CHECK enum err op_linear(struct device *dev, struct tensor *out, const struct tensor *x,
+                              const struct tensor *w, const struct tensor *b, enum act act,
+                              struct fail *f);
+/* out [Nq,h*D] = softmax(scale q k^T + biases) v; q [Nq,h*D], k and v [Nk,h*D]. */
+MUST_CHECK enum err op_attention(struct device *dev, struct tensor *out, const struct tensor *q,
+                                 const struct tensor *k, const struct tensor *v,
+                                 const struct attention_opts *o, struct fail *f);
+/* out [N,C] = act(norm(x [N,C]) * w + b); in place allowed. */
+MUST_CHECK enum err op_norm(struct device *dev, struct tensor *out, const struct tensor *x,
+                            const struct norm_opts *o, struct fail *f);
+/* out = layer_norm(x) * (1 + scale) + shift, rows of `mod` by number; x, out [N,C]. */
+MUST_CHECK enum err op_norm_mod(struct device *dev, struct tensor *out, const struct tensor *x,
+                                const struct mod_table *mod, int shift_row, int scale_row,
+                                float eps, struct fail *f);
+/* x += gate * y, in place; x, y [N,C]. */
+MUST_CHECK enum err op_gate_add(struct device *dev, struct tensor *x, const struct tensor *y,
+                                const struct mod_table *mod, int gate_row, struct fail *f);
+/* Rotates the interleaved pairs of every head of x [N,h*D] in place; table [N,D] = cos,sin by turns. */
+MUST_CHECK enum err op_rope(struct device *dev, struct tensor *x, const struct tensor *table,
+                            int n_heads, struct fail *f);
+/* Element by element, in place allowed, same shapes. */
+MUST_CHECK enum err op_act(struct device *dev, struct tensor *out, const struct tensor *x,
+                           enum act act, struct fail *f);
+/* out = a + s * b. */
+MUST_CHECK enum err op_add_scaled(struct device *dev, struct tensor *out, const struct tensor *a,
+                                  const struct tensor *b, float s, struct fail *f);
+MUST_CHECK enum err op_mul(struct device *dev, struct tensor *out, const struct tensor *a,
+                           const struct tensor *b, struct fail *f);
+/* out [N,C] = x * scale [C] + shift [C]; in place allowed. */
+MUST_CHECK enum err op_affine(struct device *dev, struct tensor *out, const struct tensor *x,
+                              const struct tensor *scale, const struct tensor *shift,
+                              struct fail *f);
+
+/* See struct conv_opts. x [T,H,W,Cin], out [T',H',W',Cout]. */
+MUST_CHECK enum err op_conv(struct device *dev, struct tensor *out, const struct tensor *x,
+                            const struct conv_opts *o, struct fail *f);
+/* Host helper at load: torch's [O,C,kt,kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels have kt 1. */
+void op_conv_weight(float *out, const float *torch, int64_t O, int64_t C, int64_t k_positions);
+/* out [T,2H,2W,C]: every pixel becomes a 2x2 square. */
+MUST_CHECK enum err op_upsample2(struct device *dev, struct tensor *out, const struct tensor *x,
+                                 struct fail *f);
+/* out [2T,H,W,C] from x [T,H,W,2C]: the first C channels are the earlier frame. */
+MUST_CHECK enum err op_time_split(struct device *dev, struct tensor *out, const struct tensor *x,
+                                  struct fail *f);
+/* Shortcuts of the 2.2 VAE (models: DupUp, AvgDown), added to out. dup_up: x [T,H,W,Ci] ->
+ * out [T*ft-n_drop, H*fs, W*fs, Co], the first n_drop frames are left out. avg_down: n_zero
+ * zero frames are put before x; out [(T+n_zero)/ft, H/fs, W/fs, Co]. */
+MUST_CHECK enum err op_dup_up_add(struct device *dev, struct tensor *out, const struct tensor *x,
+                                  int ft, int fs, int n_drop, struct fail *f);
+MUST_CHECK enum err op_avg_down_add(struct device *dev, struct tensor *out,
+                                    const struct tensor *x, int ft, int fs, int n_zero,
+                                    struct fail *f);
+/* out [N,C] = rows ids [N] (i32) of table [V,C] in any storage type. */
+MUST_CHECK enum err op_embed(struct device *dev, struct tensor *out, const struct tensor *table,
+                             const struct tensor *ids, struct fail *f);
+/* x [T,H,W,C] -> out [T/t, H/h, W/w, C*t*h*w] (leading dimensions may be folded) and back. */
+MUST_CHECK enum err op_patchify(struct device *dev, struct tensor *out, const struct tensor *x,
+                                const struct patch *p, struct fail *f);
+MUST_CHECK enum err op_unpatchify(struct device *dev, struct tensor *out, const struct tensor *x,
+                                  const struct patch *p, struct fail *f);
+/* Normal noise; element i of out is number first + i of the stream, on every backend. */
+void op_noise(struct device *dev, struct tensor *out, const struct noise_key *key, uint64_t first);
+/* out u8 [N,3] = round((clamp(x,-1,1) + 1) * 127.5); x [N,3]. */
+MUST_CHECK enum err op_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x,
+                                struct fail *f);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

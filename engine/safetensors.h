@@ -1,0 +1,60 @@
+/* safetensors.h - the tensors of one model component, mapped read-only from its files.
+ *
+ * A component is a folder with one file `stem.safetensors`, or shards named by
+ * `stem.safetensors.index.json`. Everything in the header is checked before anything is
+ * believed: lengths, types, shapes, that the tensors tile the data without gap or overlap. The
+ * files must be regular and must not change while they are mapped. Thread safe once open. */
+#ifndef ENGINE_SAFETENSORS_H
+#define ENGINE_SAFETENSORS_H
+
+#include <stdbool.h>
+
+#include "common/base/err.h"
+#include "engine/tensor.h"
+
+enum {
+    SAFETENSORS_SHARDS_MAX = 256,
+    SAFETENSORS_TENSORS_MAX = 65536,
+    SAFETENSORS_HEADER_MAX = 100 << 20,
+    SAFETENSORS_NAME_MAX = 256,
+};
+
+struct safetensors_entry {
+    char *name;
+    int shard;
+    int n_dims; /* 0 is a scalar */
+    int64_t dim[TENSOR_DIMS_MAX];
+    enum dtype dtype;
+    const void *data; /* may be unaligned: copy, do not cast */
+    size_t bytes;
+    bool is_used; /* set by weights.c */
+};
+
+struct safetensors_shard {
+    char path[512];
+    void *map;
+    size_t size;
+};
+
+struct safetensors {
+    struct safetensors_entry *entry; /* sorted by name */
+    int n_entries, cap_entries;
+    struct safetensors_shard shard[SAFETENSORS_SHARDS_MAX];
+    int n_shards;
+};
+
+/* `stem` is "model" or "diffusion_pytorch_model". ERR_NOT_FOUND when neither file exists,
+ * ERR_CORRUPT naming file, tensor and reason. */
+MUST_CHECK enum err safetensors_open(struct safetensors *s, const char *folder, const char *stem,
+                                     struct fail *f);
+MUST_CHECK enum err safetensors_open_file(struct safetensors *s, const char *path,
+                                          struct fail *f);
+void safetensors_close(struct safetensors *s); /* safe on a zeroed struct */
+struct safetensors_entry *safetensors_find(const struct safetensors *s, const char *name);
+
+/* Checks the bytes of one file and lists its tensors: the part that the fuzzer drives. Entries
+ * are appended to `s` with `shard` as their number. */
+MUST_CHECK enum err safetensors_parse(struct safetensors *s, int shard, const void *data,
+                                      size_t size, const char *what, struct fail *f);
+
+#endif

@@ -1,0 +1,64 @@
+/* weights.h - binds the tensors of a file to the fields of a model.
+ *
+ * A model states what it wants as rows: name, field, shape. Binding goes on after a problem, so
+ * that weights_finish() can name all of them: missing tensors, wrong shapes with both shapes,
+ * tensors nobody asked for. Weights are converted to f32 and live in the pool given (the
+ * process pool), except WEIGHT_KEEP, which stays in the mapped file. */
+#ifndef ENGINE_WEIGHTS_H
+#define ENGINE_WEIGHTS_H
+
+#include "common/base/buf.h"
+#include "engine/pool.h"
+#include "engine/safetensors.h"
+
+enum weight_form {
+    WEIGHT_PLAIN,  /* as stored, f32 */
+    WEIGHT_VECTOR, /* any shape, flattened to one dimension: [C,1,1] -> [C] */
+    WEIGHT_CONV,   /* torch [O,C,(kt,)kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels get kt 1 */
+    WEIGHT_MATRIX, /* 1x1 kernels and patch embeddings: [O,C,1,..] -> [O, C*...] */
+    WEIGHT_KEEP,   /* stays where it is in the storage type; host memory, for gathers */
+    WEIGHT_OPTIONAL = 64 /* flag: absent is fine, the tensor stays empty (data NULL) */
+};
+
+/* In a row a shape entry > 0 is a number, WEIGHT_SIZE(i) stands for sizes[i]. */
+#define WEIGHT_SIZE(i) (-(i)-1)
+
+struct weight_row {
+    const char *name;   /* what follows the prefix */
+    size_t field;       /* offset of a struct tensor in the object */
+    int form;           /* enum weight_form, may be or-ed with WEIGHT_OPTIONAL */
+    int n_dims;         /* of the tensor in the file; 0 = the row only flattens what is there */
+    int dim[TENSOR_DIMS_MAX];
+};
+
+struct weights {
+    struct safetensors file;
+    struct device *dev;
+    struct pool *pool;
+    const char *folder;
+    struct buf problems; /* one line each */
+    int n_problems;
+};
+
+/* Opens the files; nothing is bound yet. `folder` must outlive the struct. */
+MUST_CHECK enum err weights_open(struct weights *w, struct device *dev, struct pool *pool,
+                                 const char *folder, const char *stem, struct fail *f);
+/* Every row is tried; problems are noted, only NOMEM fails at once. */
+MUST_CHECK enum err weights_bind(struct weights *w, void *object, const char *prefix,
+                                 const struct weight_row *rows, int n_rows, const int64_t *sizes,
+                                 struct fail *f);
+/* One tensor by full name; dims as in the file. A problem is noted and `out` stays empty. */
+MUST_CHECK enum err weights_take(struct weights *w, struct tensor *out, const char *name, int form,
+                                 int n_dims, const int64_t *dims, struct fail *f);
+/* What the file holds, or NULL: for architecture by presence. */
+const struct safetensors_entry *weights_find(const struct weights *w, const char *name);
+/* Marks tensors with this prefix as known but not needed. */
+void weights_ignore(struct weights *w, const char *prefix);
+/* ERR_CORRUPT when there were problems or unused tensors; the text holds the first and the
+ * count, w->problems all of them. */
+MUST_CHECK enum err weights_finish(struct weights *w, struct fail *f);
+/* Unmaps the files unless `keep` pointers exist: call after the model is freed when it has any
+ * WEIGHT_KEEP tensor. Safe on a zeroed struct. */
+void weights_close(struct weights *w);
+
+#endif
