@@ -1,0 +1,159 @@
+# Misora: one non-recursive makefile. Objects live in build/$(MODE)/, so modes never mix.
+#   make demo            from a prompt to out/demo.mp4, installing what is missing
+#   make test            everything that CI runs
+# `make help` lists the rest.
+MODE   ?= release
+B      := build/$(MODE)
+CC     ?= cc
+AR     ?= ar
+PROMPT ?= a red ball bounces in a green meadow
+OUT    ?= out/demo.mp4
+T      ?=
+SEEDS  ?= 50
+FIRST  ?= 1
+
+WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+          -Wmissing-prototypes -Wvla -Wformat=2 -Wundef $(if $(WERROR),-Werror)
+FLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+FLAGS_debug   := -O0 -g
+FLAGS_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_tsan    := -O1 -g -fsanitize=thread
+FLAGS_fuzz    := -O1 -g -fsanitize=address,undefined,fuzzer-no-link
+FLAGS_cov     := -O0 -g --coverage
+SANITIZE := $(filter -fsanitize% --coverage,$(FLAGS_$(MODE)))
+
+PKGS    := libmicrohttpd jansson hiredis libuv libcurl libavformat libavcodec libavutil libswscale openblas
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+CFLAGS  += -std=c11 -D_GNU_SOURCE $(WARN) $(FLAGS_$(MODE)) -I. -I$(B)/gen $(PKG_CFLAGS) -pthread -MMD -MP
+LDFLAGS += $(SANITIZE) -Wl,-z,relro,-z,now -Wl,--as-needed
+LDLIBS  += $(PKG_LIBS) -lm -ldl -pthread
+
+# The world must give the same bytes everywhere: no fused multiply-add, no reassociation.
+CFLAGS_train/world := $(if $(filter release,$(MODE)),-O3) -ffp-contract=off
+CFLAGS_engine      := $(if $(filter release,$(MODE)),-O3)
+
+src      = $(filter-out %/main.c %_main.c,$(wildcard $(addsuffix /*.c,$(1))))
+obj      = $(patsubst %.c,$(B)/%.o,$(1))
+SRC_base   := $(call src,common/base)
+SRC_common := $(call src,common)
+SRC_engine := $(call src,engine engine/cpu)
+SRC_world  := $(call src,train/world)
+SRC_server := $(call src,server)
+SRC_worker := $(call src,worker worker/media)
+SRC_tools  := $(call src,tools)
+PARTS      := base common engine world server worker tools
+lib         = $(patsubst %,$(B)/lib%.a,$(1))
+GEN_common := $(B)/gen/lua_text.o
+
+PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora worldgen)
+UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c))
+
+.PHONY: help all doctor install demo run test test-unit test-integration sim mutate bench lint format \
+        format-check clean $(addprefix lib,$(PARTS)) tests-built
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
+
+all: $(PROGRAMS) ## build the programs into build/$(MODE)/
+
+doctor: ## what was found: compiler, libraries, servers, processor
+	@tools/doctor.sh $(PKGS)
+
+install: ## install the Debian packages that building and running need
+	@tools/install.sh build
+
+demo: ## from PROMPT="..." to OUT=out/demo.mp4 through the whole service, then stop
+	@tools/install.sh build
+	@$(MAKE) --no-print-directory -j2 all
+	@tools/demo.sh $(B) "$(PROMPT)" "$(OUT)"
+
+run: ## the whole stack in the foreground
+	@tools/install.sh build
+	@$(MAKE) --no-print-directory -j2 all
+	@tools/stack.sh $(B)
+
+test: ## lint, unit, parity, simulator, contract and integration tests; last line counts them
+	@tools/install.sh test
+	@$(MAKE) --no-print-directory -j2 all tests-built
+	@tools/test.sh $(B)
+
+tests-built: $(UNIT)
+
+test-unit: $(UNIT) ## unit and parity tests; T=name runs one file
+	@tools/test_unit.sh $(B) $(T)
+
+test-integration: all ## tests against real Redis, nginx and clients; T=expression selects
+	@tools/test_integration.sh $(B) $(T)
+
+sim: ## job simulator on a real Redis: SEEDS=n FIRST=seed
+	@python3 tests/sim/sim.py --seeds $(SEEDS) --first $(FIRST)
+
+mutate: ## every mutant of the job functions must be caught by the simulator
+	@python3 tests/sim/mutate.py
+
+bench: all tests-built ## benchmarks, one JSON object a line
+	@tools/bench.sh $(B)
+
+lint: all ## layers, doors, symbol prefixes, sizes, banned calls
+	@tools/lint/all.sh $(B)
+
+format: ## clang-format over the tree
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+format-check: ## fails when clang-format would change a file
+	@git ls-files '*.c' '*.h' | xargs clang-format --dry-run -Werror
+
+clean: ## remove build/
+	rm -rf build
+
+$(foreach p,$(PARTS),$(eval lib$(p): $(B)/lib$(p).a))
+$(foreach p,$(PARTS),$(eval $(B)/lib$(p).a: $(call obj,$(SRC_$(p))) $(GEN_$(p))))
+$(B)/lib%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+link = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
+$(B)/misora-server: $(call obj,server/main.c) $(call lib,server common base)
+	$(link)
+$(B)/misora-worker: $(call obj,worker/main.c) $(call lib,worker engine common base)
+	$(link)
+$(B)/misora-decode: $(call obj,worker/media/decode_main.c) $(call lib,worker common base)
+	$(link)
+$(B)/misora: $(call obj,tools/main.c) $(call lib,tools worker engine common base)
+	$(link)
+$(B)/worldgen: $(call obj,train/world/main.c) $(call lib,world base)
+	$(link)
+
+# A test links the parts whose headers it includes, and what these stand on.
+needs_base   := base
+needs_common := common base
+needs_engine := engine base
+needs_world  := world base
+needs_server := server common base
+needs_worker := worker engine common base
+needs_tools  := tools worker engine common base
+parts_of = $(subst train/world,world,$(shell grep -ohE '^\#include "(common|engine|train/world|server|worker|tools)/' $(1) | sed -E 's/.*"(.*)\//\1/' | sort -u))
+LIB_OBJ := $(call obj,$(wildcard tests/lib/*.c))
+define test_rule
+$(B)/$(1): $(B)/$(1).o $(B)/libtestlib.a $(call lib,$(sort $(foreach p,base $(call parts_of,$(1).c),$(needs_$(p)))))
+	@mkdir -p $$(@D)
+	$$(link)
+endef
+$(foreach t,$(patsubst $(B)/%,%,$(UNIT)),$(eval $(call test_rule,$(t))))
+$(B)/libtestlib.a: $(LIB_OBJ)
+
+$(B)/gen/lua_text.c: common/lua/misora.lua tools/embed.sh
+	@mkdir -p $(@D)
+	@tools/embed.sh lua_text $< > $@
+$(B)/gen/lua_text.o: $(B)/gen/lua_text.c
+	$(CC) $(CFLAGS) -c -o $@ $<
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CFLAGS_$(patsubst %/,%,$(dir $<))) $(if $(filter engine/%,$<),$(CFLAGS_engine)) -c -o $@ $<
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+.SECONDARY:
