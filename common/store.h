@@ -18,7 +18,7 @@
 #include "common/base/err.h"
 #include "common/base/sha256.h"
 
-enum { STORE_KEY_MAX = 160, STORE_DEPTH_MAX = 4, STORE_PATH_MAX = 1024, STORE_TYPE_MAX = 32 };
+enum { STORE_KEY_MAX = 159, STORE_DEPTH_MAX = 4, STORE_PATH_MAX = 1024, STORE_TYPE_MAX = 32 };
 
 struct store {
     int root_fd, tmp_fd, obj_fd;
@@ -56,7 +56,7 @@ struct store_upload {
 MUST_CHECK enum err store_open(struct store *s, const char *dir, struct fail *f);
 void store_close(struct store *s);
 
-/* True for 1..4 segments of [A-Za-z0-9_-][A-Za-z0-9._-]*, joined by single slashes, <= 160 bytes. */
+/* True for 1..4 segments of [A-Za-z0-9_-][A-Za-z0-9._-]*, joined by single slashes, <= 159 bytes. */
 bool store_key_is_ok(const char *key);
 
 /* Copies the file or the bytes to `key`. Putting the same bytes again is OK; other bytes under an
@@ -83,6 +83,10 @@ MUST_CHECK enum err store_upload_add(struct store_upload *up, const void *data, 
 MUST_CHECK enum err store_upload_end(struct store_upload *up, struct store_object *out,
                                      const char *ext, struct fail *f);
 void store_upload_drop(struct store_upload *up);
+/* "png" for "image/png"; "bin" for what we do not know. Static storage. */
+const char *store_ext_of(const char *type);
+/* The key that store_upload_end gave to a file of this hash and media type. */
+void store_upload_key(char out[STORE_KEY_MAX + 1], const char *sha256, const char *type);
 
 /* Removes files of tmp/ last changed more than `older_s` seconds ago; returns how many. */
 int store_sweep(struct store *s, int64_t older_s);

@@ -1,4 +1,4 @@
-/* encode.h - our own frames to H.264 mp4, stills and contact sheets (a door to FFmpeg).
+/* encode.h - our own frames to an H.264 mp4 (a door to FFmpeg).
  *
  * Frames are packed RGB, 8 bits, top row first, and go in one at a time in order of display; no more
  * than the encoder's look-ahead is ever held. The file is yuv420p, bt.709 limited range, moov first.
@@ -33,31 +33,5 @@ MUST_CHECK enum err encode_frame(struct encode *e, const uint8_t *rgb, size_t st
 MUST_CHECK enum err encode_close(struct encode *e, struct fail *f);
 /* Gives up: frees everything and removes the file. NULL is fine. */
 void encode_drop(struct encode *e);
-
-/* What an mp4 of ours really contains, read back from the file. */
-struct encode_info {
-    int width, height, n_frames;
-    double fps;
-    uint64_t size_bytes;
-    bool is_moov_first, is_h264, is_yuv420p;
-};
-MUST_CHECK enum err encode_probe(struct encode_info *out, const char *path, struct fail *f);
-
-/* One frame as webp (quality 82), scaled to at most `max_side` pixels; never enlarged. */
-MUST_CHECK enum err encode_webp(const char *path, const uint8_t *rgb, int width, int height,
-                                int max_side, struct fail *f);
-
-/* A grid of up to 25 tiles, picked evenly from `n_frames` while the frames pass by; only the grid is
- * held. Add every frame in order; the sheet decides which ones it keeps. */
-struct encode_sheet;
-MUST_CHECK enum err encode_sheet_open(struct encode_sheet **out, int width, int height,
-                                      int n_frames, struct fail *f);
-MUST_CHECK enum err encode_sheet_frame(struct encode_sheet *s, const uint8_t *rgb, size_t stride,
-                                       struct fail *f);
-MUST_CHECK enum err encode_sheet_close(struct encode_sheet *s, const char *path, struct fail *f);
-void encode_sheet_drop(struct encode_sheet *s);
-
-/* The first call routes libav's messages to our log, warnings and worse only. */
-void encode_log_start(void);
 
 #endif
