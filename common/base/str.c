@@ -90,12 +90,13 @@ static size_t read_digits(struct str s, size_t i, uint64_t *mantissa, int *n_kep
 static bool read_exponent(struct str s, size_t *i, int *exponent) {
     if (*i >= s.n || (s.p[*i] != 'e' && s.p[*i] != 'E')) return true;
     struct str digits = {s.p + *i + 1, s.n - *i - 1};
-    if (digits.n && digits.p[0] == '+') digits.p++, digits.n--;
+    bool is_negative = digits.n && digits.p[0] == '-';
+    if (digits.n && (is_negative || digits.p[0] == '+')) digits.p++, digits.n--;
     while (digits.n > 1 && digits.p[0] == '0')
         digits.p++, digits.n--;
     int64_t v;
-    if (!str_parse_i64(digits, -400, 400, &v)) return false;
-    *exponent = (int)v;
+    if (!str_parse_i64(digits, 0, 400, &v)) return false;
+    *exponent = (int)(is_negative ? -v : v);
     *i = s.n;
     return true;
 }

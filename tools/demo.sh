@@ -1,0 +1,8 @@
+#!/bin/sh
+# usage: demo.sh BUILD_DIR PROMPT OUT  One prompt through the whole service to an mp4.
+set -eu
+cd "$(dirname "$0")/.."
+mkdir -p "$(dirname "$3")"
+start=$(date +%s)
+tools/stack.sh "$1" "$1/misora" job create --prompt "$2" --seconds 4 --size "${SIZE:-640x400}" --follow --output "$3"
+echo "$3: $(wc -c <"$3") bytes after $(($(date +%s) - start)) s"

@@ -1,0 +1,11 @@
+#!/bin/sh
+# usage: test_integration.sh BUILD_DIR [EXPRESSION]  pytest over tests/integration and
+# tests/contract with the programs in BUILD_DIR.
+set -u
+cd "$(dirname "$0")/.."
+MISORA_BUILD=$PWD/$1
+export MISORA_BUILD
+NODE_PATH=$PWD/build/node/node_modules
+export NODE_PATH
+unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
+exec build/pyenv/bin/pytest -q -p no:cacheprovider -rs tests/integration tests/contract ${2:+-k "$2"}
