@@ -145,9 +145,9 @@ endef
 $(foreach t,$(patsubst $(B)/%,%,$(UNIT)),$(eval $(call test_rule,$(t))))
 $(B)/libtestlib.a: $(LIB_OBJ)
 
-$(B)/gen/lua_text.c: common/lua/misora.lua tools/embed.sh
+$(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) tools/embed.sh
 	@mkdir -p $(@D)
-	@tools/embed.sh lua_text $< > $@
+	@tools/embed.sh lua_text $(filter %.lua,$^) > $@
 $(B)/gen/lua_text.o: $(B)/gen/lua_text.c
 	$(CC) $(CFLAGS) -c -o $@ $<
 
