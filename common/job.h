@@ -1,0 +1,114 @@
+/* job.h - what a client asked for, in the form that travels through Redis.
+ *
+ * `struct job` is the canonical request: valid by construction, defaults filled in, files replaced
+ * by the SHA-256 of their bytes. Its JSON form is written by one function with one order of keys,
+ * so equal requests have equal bytes and the SHA-256 of those bytes is the fingerprint.
+ * Pure: no I/O, no clock.
+ *
+ *   {"operation":"create","model":M,"asked_model":A,"prompt":P,"negative_prompt":N?,"size":"WxH","seconds":"4",
+ *    "fps":24?,"num_frames":97?,"steps":20?,"guidance_scale":5.0?,"seed":7?,"priority":"normal",
+ *    "input_reference":{"sha256","type","bytes"}?,"last_frame":{..}?,"webhook_url":U?,
+ *    "webhook_events":[..]?,"metadata":{..}?,"deadline_seconds":90?,
+ *    "expires_after_seconds":86400,"output":{"crf":23}?}
+ *
+ * A key marked ? is left out when the client did not choose it. */
+#ifndef COMMON_JOB_H
+#define COMMON_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/base/buf.h"
+#include "common/base/err.h"
+#include "common/base/limits.h"
+
+enum {
+    JOB_JSON_MAX = LIMIT_SPEC_BYTES,
+    JOB_METADATA_MAX = LIMIT_METADATA_PAIRS,
+    JOB_EVENTS_MAX = LIMIT_WEBHOOK_EVENTS,
+};
+
+/* Only JOB_CREATE is accepted by this release; the others are named so that stored numbers and
+ * texts never change their meaning. */
+enum job_operation {
+    JOB_CREATE,
+    JOB_EDIT,
+    JOB_EXTEND,
+    JOB_CONNECT,
+    JOB_LOOP,
+    JOB_VIEWS,
+    JOB_OPERATION_COUNT
+};
+
+enum job_priority { JOB_LOW, JOB_NORMAL, JOB_HIGH, JOB_PRIORITY_COUNT };
+
+/* A file of the client: its bytes lie in the store under their hash. sha256[0] == 0: none. */
+struct job_asset {
+    char sha256[65];
+    char type[32]; /* sniffed: image/png, image/jpeg, image/webp */
+    int64_t n_bytes;
+};
+
+struct job_pair {
+    const char *key;
+    const char *value;
+};
+
+/* Strings live in `mem` and are never NULL after job_make() or job_parse(); "" means not given. */
+struct job {
+    struct arena mem;
+    enum job_operation operation;
+    enum job_priority priority;
+    const char *model; /* id of a model card; aliases are resolved */
+    const char *asked_model; /* what the client called it */
+    const char *prompt;
+    const char *negative_prompt;
+    int width; /* pixels as asked; the worker picks the model's canvas and scales to this */
+    int height;
+    int seconds;           /* whole seconds, as in the API's string */
+    int fps;               /* 0: the model's own */
+    int num_frames;        /* 0: from seconds and fps; else it overrides seconds */
+    int steps;             /* 0: the model's default */
+    double guidance_scale; /* below 0: the model's default */
+    bool has_seed;         /* false only before the server drew one */
+    uint32_t seed;
+    struct job_asset input_reference; /* the first frame */
+    struct job_asset last_frame;
+    const char *webhook_url;
+    int n_webhook_events;
+    const char *webhook_events[JOB_EVENTS_MAX]; /* none: completed and failed */
+    int n_metadata;
+    struct job_pair metadata[JOB_METADATA_MAX];
+    int64_t deadline_seconds; /* 0: none; counted from creation */
+    int64_t expires_after_seconds;
+    int crf; /* below 0: the worker's default */
+};
+
+/* Makes an empty job with the defaults of the API: 720x1280, 4 seconds, priority normal. */
+void job_make(struct job *job);
+void job_free(struct job *job);
+
+/* Copies `n` bytes of text into the job; NULL when the job's memory is used up. */
+const char *job_keep(struct job *job, const char *text, size_t n) MUST_CHECK;
+
+/* Appends the canonical JSON. Fails with ERR_LIMIT when it is over JOB_JSON_MAX. */
+MUST_CHECK enum err job_write(const struct job *job, struct buf *out, struct fail *f);
+
+/* Reads what job_write() wrote; `job` is made by this call and must be freed even on failure.
+ * Fails with ERR_CORRUPT on anything else: strangers' bodies are read by server/validate.c. */
+MUST_CHECK enum err job_parse(struct job *job, const char *json, size_t n, struct fail *f);
+
+/* The SHA-256 (hex) of the canonical JSON. */
+MUST_CHECK enum err job_fingerprint(const struct job *job, char out[65], struct fail *f);
+
+const char *job_operation_name(enum job_operation op);
+const char *job_priority_name(enum job_priority p);
+/* Finds a priority by its name; false when there is none. */
+bool job_priority_find(const char *name, enum job_priority *out);
+
+/* What the queue calls them: larger is sooner (0..9). */
+int job_priority_rank(enum job_priority p);
+
+#endif
