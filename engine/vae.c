@@ -1,0 +1,199 @@
+#include "engine/vae.h"
+
+#include <stddef.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+
+static enum err upload_reals(struct vae *v, struct tensor *out, struct pool *pool,
+                             const float *values, struct fail *f) {
+    enum err rc = ERR_OK;
+    TRY(pool_take_1d(pool, out, v->config.z_dim, f));
+    op_upload(v->dev, out, values);
+out:
+    return rc;
+}
+
+/* The statistics of the latents, ready for op_affine in both directions. */
+static enum err make_scales(struct vae *v, struct pool *pool, struct fail *f) {
+    enum err rc = ERR_OK;
+    float std[JSON_INTS_MAX], mean[JSON_INTS_MAX], inv[JSON_INTS_MAX], neg[JSON_INTS_MAX];
+
+    for (int i = 0; i < v->config.z_dim; i++) {
+        std[i] = (float)v->config.std.v[i];
+        mean[i] = (float)v->config.mean.v[i];
+        inv[i] = (float)(1.0 / v->config.std.v[i]);
+        neg[i] = (float)(-v->config.mean.v[i] / v->config.std.v[i]);
+    }
+    TRY(upload_reals(v, &v->std, pool, std, f));
+    TRY(upload_reals(v, &v->mean, pool, mean, f));
+    TRY(upload_reals(v, &v->inv_std, pool, inv, f));
+    TRY(upload_reals(v, &v->neg_mean, pool, neg, f));
+out:
+    return rc;
+}
+
+static enum err bind_quant(struct vae *v, struct fail *f) {
+    static const struct weight_row rows[] = {
+        {"quant_conv.weight", offsetof(struct vae, quant), WEIGHT_MATRIX, 5,
+         {WEIGHT_SIZE(1), WEIGHT_SIZE(1), 1, 1, 1}},
+        {"quant_conv.bias", offsetof(struct vae, quant_b), WEIGHT_PLAIN, 1, {WEIGHT_SIZE(1)}},
+        {"post_quant_conv.weight", offsetof(struct vae, post), WEIGHT_MATRIX, 5,
+         {WEIGHT_SIZE(0), WEIGHT_SIZE(0), 1, 1, 1}},
+        {"post_quant_conv.bias", offsetof(struct vae, post_b), WEIGHT_PLAIN, 1, {WEIGHT_SIZE(0)}},
+    };
+    int64_t sizes[] = {v->config.z_dim, 2 * (int64_t)v->config.z_dim};
+    return weights_bind(&v->weights, v, "", rows, COUNT_OF(rows), sizes, f);
+}
+
+static enum err load(struct vae *v, struct pool *pool, const char *folder, struct fail *f) {
+    enum err rc = ERR_OK;
+    TRY(vae_net_config(&v->config, folder, f));
+    TRY(weights_open(&v->weights, v->dev, pool, folder, "diffusion_pytorch_model", f));
+    TRY(vae_net_encoder(&v->encoder, &v->config, &v->weights, f));
+    TRY(vae_net_decoder(&v->decoder, &v->config, &v->weights, f));
+    TRY(bind_quant(v, f));
+    TRY(weights_finish(&v->weights, f));
+    TRY(make_scales(v, pool, f));
+    v->quant = tensor_rows(&v->quant, 0, v->config.z_dim);
+    v->quant_b = tensor_rows(&v->quant_b, 0, v->config.z_dim);
+out:
+    weights_close(&v->weights); /* all tensors were copied: the files are not needed any more */
+    return rc;
+}
+
+enum err vae_open(struct vae **out, struct device *dev, struct pool *pool, const char *folder,
+                  struct fail *f) {
+    enum err rc = ERR_OK;
+    struct vae *v = mem_take(1, sizeof *v);
+
+    *out = NULL;
+    if (!v) return FAIL(f, ERR_NOMEM, "no memory for a VAE");
+    v->dev = dev;
+    TRY(load(v, pool, folder, f));
+    *out = v;
+    v = NULL;
+out:
+    vae_close(v);
+    return rc;
+}
+
+void vae_close(struct vae *v) {
+    mem_free(v);
+}
+
+/* Shape of the chunks that run through the layers, after the first: the input side. */
+static struct vae_shape chunk_shape(const struct vae *v, enum vae_direction direction, int64_t h,
+                                    int64_t w) {
+    const struct vae_config *c = &v->config;
+    int64_t scale = c->factor_s / c->patch;
+    if (direction == VAE_DECODE) return (struct vae_shape){1, h, w, c->z_dim};
+    return (struct vae_shape){c->factor_t, h * scale, w * scale, c->in_channels};
+}
+
+enum err vae_stream_make(struct vae_stream *s, struct vae *v, enum vae_direction direction,
+                         int64_t h, int64_t w, struct pool *pool, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct vae_config *c = &v->config;
+    const struct vae_net *net = direction == VAE_ENCODE ? &v->encoder : &v->decoder;
+    struct vae_shape in = chunk_shape(v, direction, h, w), out;
+
+    ASSERT(h > 0 && w > 0);
+    *s = (struct vae_stream){.vae = v, .direction = direction};
+    TRY(vae_run_make(&s->run, &out, net, pool, &in, f));
+    TRY(pool_take_4d(pool, &s->patches, in.T, in.H, in.W, in.C, f));
+    if (direction == VAE_DECODE)
+        TRY(pool_take_4d(pool, &s->result, out.T, out.H * c->patch, out.W * c->patch, 3, f));
+    else
+        TRY(pool_take_4d(pool, &s->result, 1, h, w, c->z_dim, f));
+out:
+    return rc;
+}
+
+int vae_stream_frames(const struct vae_stream *s) {
+    return s->n_chunks == 0 ? 1 : s->vae->config.factor_t;
+}
+
+static struct patch pixel_patch(const struct vae *v) {
+    int n = v->config.patch;
+    return (struct patch){.t = 1, .h = n, .w = n, .order = PATCH_C_T_W_H};
+}
+
+enum err vae_stream_decode(struct vae_stream *s, struct tensor *frames, const struct tensor *latent,
+                           struct fail *f) {
+    enum err rc = ERR_OK;
+    struct vae *v = s->vae;
+    struct patch patch = pixel_patch(v);
+    struct tensor z = s->patches, y, mu;
+
+    ASSERT(s->direction == VAE_DECODE && latent->dim[0] == 1);
+    mu = tensor_2d(s->run.work[0].data, tensor_n_rows(&z), v->config.z_dim); /* free until the run */
+    TRY(op_affine(v->dev, &mu, latent, &v->std, &v->mean, f));
+    TRY(op_linear(v->dev, &z, &mu, &v->post, &v->post_b, ACT_NONE, f));
+    *frames = tensor_rows(&s->result, 0, vae_stream_frames(s));
+    TRY(vae_run_chunk(&s->run, &y, &z, f));
+    TRY(op_unpatchify(v->dev, frames, &y, &patch, f));
+    s->n_chunks++;
+out:
+    return rc;
+}
+
+enum err vae_stream_encode(struct vae_stream *s, struct tensor *latent, const struct tensor *pixels,
+                           struct fail *f) {
+    enum err rc = ERR_OK;
+    struct vae *v = s->vae;
+    struct patch patch = pixel_patch(v);
+    struct tensor x = tensor_rows(&s->patches, 0, vae_stream_frames(s)), y;
+
+    ASSERT(s->direction == VAE_ENCODE && pixels->dim[0] == x.dim[0]);
+    TRY(op_patchify(v->dev, &x, pixels, &patch, f));
+    TRY(vae_run_chunk(&s->run, &y, &x, f));
+    TRY(op_linear(v->dev, &s->result, &y, &v->quant, &v->quant_b, ACT_NONE, f));
+    TRY(op_affine(v->dev, &s->result, &s->result, &v->inv_std, &v->neg_mean, f));
+    *latent = s->result;
+    s->n_chunks++;
+out:
+    return rc;
+}
+
+enum err vae_decode(struct vae *v, const struct tensor *latent, struct pool *pool,
+                    vae_frames_fn each, void *ctx, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(pool);
+    struct vae_stream s;
+    int64_t first = 0;
+
+    TRY(vae_stream_make(&s, v, VAE_DECODE, latent->dim[1], latent->dim[2], pool, f));
+    for (int64_t i = 0; i < latent->dim[0]; i++) {
+        struct tensor one = tensor_rows(latent, i, 1), frames;
+        TRY(vae_stream_decode(&s, &frames, &one, f));
+        TRY(each(ctx, &frames, first, f));
+        first += frames.dim[0];
+    }
+out:
+    pool_rewind(pool, mark);
+    return rc;
+}
+
+enum err vae_encode(struct vae *v, struct tensor *latent, const struct tensor *pixels,
+                    struct pool *pool, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(pool);
+    struct vae_stream s;
+    int64_t at = 0;
+
+    ASSERT(pixels->dim[0] == 1 + v->config.factor_t * (latent->dim[0] - 1));
+    ASSERT(pixels->dim[1] == latent->dim[1] * v->config.factor_s);
+    ASSERT(pixels->dim[2] == latent->dim[2] * v->config.factor_s);
+    TRY(vae_stream_make(&s, v, VAE_ENCODE, latent->dim[1], latent->dim[2], pool, f));
+    for (int64_t i = 0; i < latent->dim[0]; i++) {
+        struct tensor chunk = tensor_rows(pixels, at, vae_stream_frames(&s)), one;
+        struct tensor to = tensor_rows(latent, i, 1);
+        TRY(vae_stream_encode(&s, &one, &chunk, f));
+        TRY(op_copy(v->dev, &to, &one, f));
+        at += chunk.dim[0];
+    }
+out:
+    pool_rewind(pool, mark);
+    return rc;
+}
