@@ -9,16 +9,13 @@
 #ifndef ENGINE_OP_H
 #define ENGINE_OP_H
 
-#include <stdbool.h>
-
 #include "common/base/err.h"
+#include "engine/device.h"
 #include "engine/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct device;
 
 enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_COUNT };
 
@@ -136,19 +133,6 @@ struct backend_ops {
                   uint64_t first);
     void (*pack_rgb)(struct device *dev, struct tensor *out, const struct tensor *x);
 };
-
-struct device {
-    const struct backend_ops *ops;
-    void *self;       /* the backend's own state */
-    int64_t n_allocs; /* device allocations so far; a test watches it */
-};
-
-/* `name` is "cpu" or "ref"; n_threads 0 means all cores. */
-MUST_CHECK enum err device_open(struct device *dev, const char *name, int n_threads,
-                                struct fail *f);
-void device_close(struct device *dev); /* safe on a zeroed device */
-/* One line about the hardware that is used: BLAS kernel, threads, instruction sets. */
-void device_report(struct device *dev, char *out, size_t size);
 
 /* Host <-> device. Sizes are those of the tensor. */
 void op_upload(struct device *dev, struct tensor *to, const void *host);

@@ -20,7 +20,7 @@ struct pool {
     struct device *dev;
     size_t block_bytes; /* smallest block asked from the device */
     size_t max_bytes;   /* of all blocks; a job that wants more fails with ERR_NOMEM */
-    size_t total_bytes, peak_bytes;
+    size_t total_bytes;
     int n_blocks, current;
     struct pool_block block[POOL_BLOCKS_MAX];
 };

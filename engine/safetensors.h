@@ -52,6 +52,9 @@ MUST_CHECK enum err safetensors_open_file(struct safetensors *s, const char *pat
 void safetensors_close(struct safetensors *s); /* safe on a zeroed struct */
 struct safetensors_entry *safetensors_find(const struct safetensors *s, const char *name);
 
+/* Values of an F32, F16 or BF16 tensor of any alignment as floats. */
+void safetensors_to_f32(float *out, const struct tensor *in_file);
+
 /* Checks the bytes of one file and lists its tensors: the part that the fuzzer drives. Entries
  * are appended to `s` with `shard` as their number. */
 MUST_CHECK enum err safetensors_parse(struct safetensors *s, int shard, const void *data,

@@ -1,0 +1,329 @@
+#include "engine/backend_ref.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "engine/backend_ref_volume.h"
+#include "engine/half.h"
+#include "engine/rng.h"
+
+static enum err ref_open(struct device *dev, int n_threads, struct fail *f) {
+    (void)dev, (void)n_threads, (void)f;
+    return ERR_OK;
+}
+
+static void ref_close(struct device *dev) {
+    (void)dev;
+}
+
+static void *ref_alloc(struct device *dev, size_t bytes) {
+    (void)dev;
+    return mem_take_aligned(bytes);
+}
+
+static void ref_release(struct device *dev, void *p) {
+    (void)dev;
+    mem_free_aligned(p);
+}
+
+static void ref_move(struct device *dev, void *to, const void *from, size_t bytes) {
+    (void)dev;
+    if (bytes) memmove(to, from, bytes);
+}
+
+static enum err ref_sync(struct device *dev, struct fail *f) {
+    (void)dev, (void)f;
+    return ERR_OK;
+}
+
+static void ref_report(struct device *dev, char *out, size_t size) {
+    (void)dev;
+    snprintf(out, size, "ref: plain loops, double sums, 1 thread");
+}
+
+static void ref_fill(struct device *dev, struct tensor *out, float value) {
+    (void)dev;
+    float *o = out->data;
+    for (int64_t i = 0, n = tensor_count(out); i < n; i++)
+        o[i] = value;
+}
+
+/* Element i of a tensor of any float type; the address may be unaligned (mapped files). */
+static float ref_value(const void *data, enum dtype dtype, int64_t i) {
+    uint16_t h;
+    float v;
+    const char *at = (const char *)data + (size_t)i * tensor_dtype_bytes(dtype);
+    if (dtype == DTYPE_F32) {
+        memcpy(&v, at, sizeof v);
+        return v;
+    }
+    memcpy(&h, at, sizeof h);
+    return dtype == DTYPE_BF16 ? half_bf16(h) : half_f16(h);
+}
+
+static void ref_cast(struct device *dev, struct tensor *out, const struct tensor *x) {
+    (void)dev;
+    float *o = out->data;
+    for (int64_t i = 0, n = tensor_count(out); i < n; i++)
+        o[i] = ref_value(x->data, x->dtype, i);
+}
+
+static double act_of(double x, enum act act) {
+    switch (act) {
+    case ACT_SILU: return x / (1 + exp(-x));
+    case ACT_GELU_TANH:
+        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ACT_GELU_ERF: return 0.5 * x * (1 + erf(x / sqrt(2)));
+    default: return x;
+    }
+}
+
+static void ref_linear(struct device *dev, struct tensor *out, const struct tensor *x,
+                       const struct tensor *w, const struct tensor *b, enum act act) {
+    (void)dev;
+    int64_t N = tensor_n_rows(x), K = tensor_n_cols(x), O = w->dim[0];
+    const float *px = x->data, *pw = w->data, *pb = b ? b->data : NULL;
+    float *po = out->data;
+    for (int64_t i = 0; i < N; i++)
+        for (int64_t j = 0; j < O; j++) {
+            double sum = pb ? (double)pb[j] : 0;
+            for (int64_t k = 0; k < K; k++)
+                sum += (double)px[i * K + k] * (double)pw[j * K + k];
+            po[i * O + j] = (float)act_of(sum, act);
+        }
+}
+
+static double dot(const float *a, const float *b, int64_t n) {
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+/* Three passes over the keys (largest logit, sum, values) keep it free of scratch memory. */
+static void attend_one(float *out, const float *q, const struct tensor *k, const struct tensor *v,
+                       const float *key_bias, const float *bias, int64_t at, int64_t D,
+                       double scale) {
+    int64_t nk = tensor_n_rows(k), C = tensor_n_cols(k);
+    const float *pk = (const float *)k->data + at, *pv = (const float *)v->data + at;
+    double top = -INFINITY, sum = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        double acc[REF_HEAD_DIM_MAX] = {0};
+        for (int64_t j = 0; j < nk; j++) {
+            double s = dot(q, pk + j * C, D) * scale + (key_bias ? (double)key_bias[j] : 0) +
+                       (bias ? (double)bias[j] : 0);
+            if (pass == 0) {
+                top = s > top ? s : top;
+                continue;
+            }
+            double e = exp(s - top);
+            sum += e;
+            for (int64_t d = 0; d < D; d++)
+                acc[d] += e * (double)pv[j * C + d];
+        }
+        for (int64_t d = 0; pass == 1 && d < D; d++)
+            out[d] = (float)(acc[d] / sum);
+    }
+}
+
+static void ref_attention(struct device *dev, struct tensor *out, const struct tensor *q,
+                          const struct tensor *k, const struct tensor *v,
+                          const struct attention_opts *o) {
+    (void)dev;
+    int64_t nq = tensor_n_rows(q), nk = tensor_n_rows(k), C = tensor_n_cols(q);
+    int64_t D = C / o->n_heads;
+    double scale = o->scale != 0 ? (double)o->scale : 1 / sqrt((double)D);
+    const float *key_bias = o->key_bias ? o->key_bias->data : NULL;
+    const float *bias = o->bias ? o->bias->data : NULL;
+    for (int64_t h = 0; h < o->n_heads; h++)
+        for (int64_t i = 0; i < nq; i++)
+            attend_one((float *)out->data + i * C + h * D, (const float *)q->data + i * C + h * D,
+                       k, v, key_bias, bias ? bias + (h * nq + i) * nk : NULL, h * D, D, scale);
+}
+
+/* What to subtract and to multiply with, for one row. */
+static void norm_terms(const float *x, int64_t C, enum norm_kind kind, double eps, double *mean,
+                       double *gain) {
+    double sum = 0, square = 0;
+    for (int64_t c = 0; kind == NORM_LAYER && c < C; c++)
+        sum += (double)x[c];
+    *mean = sum / (double)C;
+    for (int64_t c = 0; c < C; c++)
+        square += ((double)x[c] - *mean) * ((double)x[c] - *mean);
+    if (kind == NORM_L2)
+        *gain = sqrt((double)C) / fmax(sqrt(square), eps);
+    else
+        *gain = 1 / sqrt(square / (double)C + eps);
+}
+
+static void ref_norm(struct device *dev, struct tensor *out, const struct tensor *x,
+                     const struct norm_opts *o) {
+    (void)dev;
+    int64_t N = tensor_n_rows(x), C = tensor_n_cols(x);
+    const float *w = o->w ? o->w->data : NULL, *b = o->b ? o->b->data : NULL;
+    for (int64_t i = 0; i < N; i++) {
+        const float *px = (const float *)x->data + i * C;
+        float *po = (float *)out->data + i * C;
+        double mean, gain;
+        norm_terms(px, C, o->kind, (double)o->eps, &mean, &gain);
+        for (int64_t c = 0; c < C; c++) {
+            double y = ((double)px[c] - mean) * gain;
+            y = y * (w ? (double)w[c] : 1) + (b ? (double)b[c] : 0);
+            po[c] = (float)act_of(y, o->act);
+        }
+    }
+}
+
+static const float *mod_row(const struct mod_table *m, int64_t token, int row) {
+    const int32_t *index = m->index ? m->index->data : NULL;
+    int64_t set = index ? index[token] : 0;
+    return (const float *)m->table->data + (set * m->table->dim[1] + row) * m->table->dim[2];
+}
+
+static void ref_norm_mod(struct device *dev, struct tensor *out, const struct tensor *x,
+                         const struct mod_table *mod, int shift_row, int scale_row, float eps) {
+    (void)dev;
+    int64_t N = tensor_n_rows(x), C = tensor_n_cols(x);
+    for (int64_t i = 0; i < N; i++) {
+        const float *px = (const float *)x->data + i * C;
+        const float *shift = mod_row(mod, i, shift_row), *scale = mod_row(mod, i, scale_row);
+        float *po = (float *)out->data + i * C;
+        double mean, gain;
+        norm_terms(px, C, NORM_LAYER, (double)eps, &mean, &gain);
+        for (int64_t c = 0; c < C; c++)
+            po[c] = (float)(((double)px[c] - mean) * gain * (1 + (double)scale[c]) +
+                            (double)shift[c]);
+    }
+}
+
+static void ref_gate_add(struct device *dev, struct tensor *x, const struct tensor *y,
+                         const struct mod_table *mod, int gate_row) {
+    (void)dev;
+    int64_t N = tensor_n_rows(x), C = tensor_n_cols(x);
+    float *px = x->data;
+    const float *py = y->data;
+    for (int64_t i = 0; i < N; i++) {
+        const float *gate = mod_row(mod, i, gate_row);
+        for (int64_t c = 0; c < C; c++)
+            px[i * C + c] =
+                (float)((double)px[i * C + c] + (double)gate[c] * (double)py[i * C + c]);
+    }
+}
+
+static void ref_rope(struct device *dev, struct tensor *x, const struct tensor *table,
+                     int n_heads) {
+    (void)dev;
+    int64_t N = tensor_n_rows(x), D = tensor_n_cols(table);
+    const float *pt = table->data;
+    float *px = x->data;
+    for (int64_t i = 0; i < N; i++)
+        for (int64_t h = 0; h < n_heads; h++)
+            for (int64_t d = 0; d < D; d += 2) {
+                float *at = px + (i * n_heads + h) * D + d;
+                double a = (double)at[0], b = (double)at[1];
+                double c = (double)pt[i * D + d], s = (double)pt[i * D + d + 1];
+                at[0] = (float)(a * c - b * s);
+                at[1] = (float)(a * s + b * c);
+            }
+}
+
+static void ref_act(struct device *dev, struct tensor *out, const struct tensor *x,
+                    enum act act) {
+    (void)dev;
+    const float *px = x->data;
+    float *po = out->data;
+    for (int64_t i = 0, n = tensor_count(x); i < n; i++)
+        po[i] = (float)act_of((double)px[i], act);
+}
+
+static void ref_add_scaled(struct device *dev, struct tensor *out, const struct tensor *a,
+                           const struct tensor *b, float s) {
+    (void)dev;
+    const float *pa = a->data, *pb = b->data;
+    float *po = out->data;
+    for (int64_t i = 0, n = tensor_count(a); i < n; i++)
+        po[i] = (float)((double)pa[i] + (double)s * (double)pb[i]);
+}
+
+static void ref_mul(struct device *dev, struct tensor *out, const struct tensor *a,
+                    const struct tensor *b) {
+    (void)dev;
+    const float *pa = a->data, *pb = b->data;
+    float *po = out->data;
+    for (int64_t i = 0, n = tensor_count(a); i < n; i++)
+        po[i] = pa[i] * pb[i];
+}
+
+static void ref_affine(struct device *dev, struct tensor *out, const struct tensor *x,
+                       const struct tensor *scale, const struct tensor *shift) {
+    (void)dev;
+    int64_t N = tensor_n_rows(x), C = tensor_n_cols(x);
+    const float *px = x->data, *ps = scale->data, *pt = shift->data;
+    float *po = out->data;
+    for (int64_t i = 0; i < N * C; i++)
+        po[i] = (float)((double)px[i] * (double)ps[i % C] + (double)pt[i % C]);
+}
+
+static void ref_embed(struct device *dev, struct tensor *out, const struct tensor *table,
+                      const struct tensor *ids) {
+    (void)dev;
+    int64_t N = tensor_count(ids), C = tensor_n_cols(out);
+    const int32_t *id = ids->data;
+    float *po = out->data;
+    for (int64_t i = 0; i < N; i++)
+        for (int64_t c = 0; c < C; c++)
+            po[i * C + c] = ref_value(table->data, table->dtype, id[i] * C + c);
+}
+
+static void ref_noise(struct device *dev, struct tensor *out, const struct noise_key *key,
+                      uint64_t first) {
+    (void)dev;
+    rng_normal_fill(key->seed, key->stream, first, out->data, tensor_count(out));
+}
+
+static void ref_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x) {
+    (void)dev;
+    const float *px = x->data;
+    uint8_t *po = out->data;
+    for (int64_t i = 0, n = tensor_count(x); i < n; i++) {
+        double v = px[i] < -1.0f ? -1 : px[i] > 1.0f ? 1 : (double)px[i];
+        po[i] = v == v ? (uint8_t)lrint((v + 1) * 127.5) : 0;
+    }
+}
+
+const struct backend_ops backend_ref = {
+    .name = "ref",
+    .open = ref_open,
+    .close = ref_close,
+    .alloc = ref_alloc,
+    .release = ref_release,
+    .upload = ref_move,
+    .download = ref_move,
+    .copy = ref_move,
+    .sync = ref_sync,
+    .report = ref_report,
+    .fill = ref_fill,
+    .cast = ref_cast,
+    .linear = ref_linear,
+    .attention = ref_attention,
+    .norm = ref_norm,
+    .norm_mod = ref_norm_mod,
+    .gate_add = ref_gate_add,
+    .rope = ref_rope,
+    .act = ref_act,
+    .add_scaled = ref_add_scaled,
+    .mul = ref_mul,
+    .affine = ref_affine,
+    .conv = backend_ref_conv,
+    .upsample2 = backend_ref_upsample2,
+    .time_split = backend_ref_time_split,
+    .dup_up_add = backend_ref_dup_up_add,
+    .avg_down_add = backend_ref_avg_down_add,
+    .embed = ref_embed,
+    .patchify = backend_ref_patchify,
+    .unpatchify = backend_ref_unpatchify,
+    .noise = ref_noise,
+    .pack_rgb = ref_pack_rgb,
+};

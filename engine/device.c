@@ -1,0 +1,50 @@
+#include "engine/device.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "common/base/assert.h"
+#include "engine/backend_ref.h"
+
+static const struct backend_ops *const backends[] = {&backend_ref};
+
+static const char *const op_names[DEVICE_OP_COUNT] = {
+    [DEVICE_OP_LINEAR] = "linear",     [DEVICE_OP_ATTENTION] = "attention",
+    [DEVICE_OP_NORM] = "norm",         [DEVICE_OP_MODULATE] = "modulate",
+    [DEVICE_OP_ROPE] = "rope",         [DEVICE_OP_ELEMENT] = "element",
+    [DEVICE_OP_CONV] = "conv",         [DEVICE_OP_VOLUME] = "volume",
+};
+
+enum err device_open(struct device *dev, const char *name, int n_threads, struct fail *f) {
+    memset(dev, 0, sizeof *dev);
+    for (int i = 0; i < COUNT_OF(backends); i++)
+        if (strcmp(backends[i]->name, name) == 0) {
+            dev->ops = backends[i];
+            return dev->ops->open(dev, n_threads, f);
+        }
+    return FAIL(f, ERR_INPUT, "there is no device \"%s\"; cpu and ref exist", name);
+}
+
+void device_close(struct device *dev) {
+    if (dev->ops) dev->ops->close(dev);
+    memset(dev, 0, sizeof *dev);
+}
+
+void device_report(struct device *dev, char *out, size_t size) {
+    dev->ops->report(dev, out, size);
+}
+
+int64_t device_now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void device_spend(struct device *dev, enum device_op op, int64_t start_ns) {
+    dev->spent[op].ns += device_now_ns() - start_ns;
+    dev->spent[op].n_calls++;
+}
+
+const char *device_op_name(enum device_op op) {
+    return op_names[op];
+}

@@ -1,0 +1,27 @@
+/* half.h - 16-bit floating point as it lies in weight files. Pure arithmetic. */
+#ifndef ENGINE_HALF_H
+#define ENGINE_HALF_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float half_from_bits(uint32_t bits) {
+    float v;
+    memcpy(&v, &bits, sizeof v);
+    return v;
+}
+
+static inline float half_bf16(uint16_t h) {
+    return half_from_bits((uint32_t)h << 16);
+}
+
+/* IEEE half: subnormals are scaled by a power of two, infinities and NaN keep their kind. */
+static inline float half_f16(uint16_t h) {
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = (h >> 10) & 31, fraction = h & 1023;
+    if (exponent == 31) return half_from_bits(sign | 0x7f800000u | fraction << 13);
+    if (exponent) return half_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+    float small = (float)fraction * 0x1p-24f;
+    return sign ? -small : small;
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* rng.h - numbers that depend on what they are for, not on when they are asked.
+ *
+ * Philox 4x32-10 keyed by the seed; the counter is (stream, index). The noise of a latent
+ * element is the same whatever the window, the tile, the thread or the backend. */
+#ifndef ENGINE_RNG_H
+#define ENGINE_RNG_H
+
+#include <stdint.h>
+
+/* Streams: one per use, so that no two uses ever share numbers. */
+enum rng_stream { RNG_STREAM_LATENT = 1, RNG_STREAM_KNOWN = 2, RNG_STREAM_TEST = 3 };
+
+void rng_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]);
+/* Two independent standard normals: elements 2*pair and 2*pair+1 of the stream. */
+void rng_normal_pair(uint64_t seed, uint64_t stream, uint64_t pair, float out[2]);
+/* Elements first .. first+n-1 of the stream. */
+void rng_normal_fill(uint64_t seed, uint64_t stream, uint64_t first, float *out, int64_t n);
+
+#endif

@@ -1,0 +1,165 @@
+#include "engine/weights.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+
+enum { PROBLEMS_BYTES_MAX = 1 << 20, FORM_MASK = WEIGHT_OPTIONAL - 1 };
+
+enum err weights_open(struct weights *w, struct device *dev, struct pool *pool,
+                      const char *folder, const char *stem, struct fail *f) {
+    memset(w, 0, sizeof *w);
+    w->dev = dev;
+    w->pool = pool;
+    w->folder = folder;
+    buf_make(&w->problems, PROBLEMS_BYTES_MAX);
+    return safetensors_open(&w->file, folder, stem, f);
+}
+
+/* The list may be cut at its cap; the count is exact. */
+static void note_problem(struct weights *w, const char *text) {
+    w->n_problems++;
+    if (buf_addf(&w->problems, NULL, "%s\n", text) != ERR_OK) return;
+}
+
+static int entry_fits(const struct safetensors_entry *e, int n_dims, const int64_t *dims) {
+    if (n_dims == 0) return 1;
+    if (e->n_dims != n_dims) return 0;
+    for (int i = 0; i < n_dims; i++)
+        if (e->dim[i] != dims[i]) return 0;
+    return 1;
+}
+
+static void note_shape(struct weights *w, const struct safetensors_entry *e, int n_dims,
+                       const int64_t *dims) {
+    char have[TENSOR_SHAPE_TEXT_MAX], want[TENSOR_SHAPE_TEXT_MAX], line[512];
+    struct tensor in_file = tensor_of(NULL, e->dtype, e->n_dims, e->dim);
+    struct tensor needed = tensor_of(NULL, e->dtype, n_dims, dims);
+    snprintf(line, sizeof line, "%.200s: %.100s is %s in the file, the model needs %s", w->folder,
+             e->name, tensor_shape_text(&in_file, have), tensor_shape_text(&needed, want));
+    note_problem(w, line);
+}
+
+/* The shape in memory, by the shape in the file and the form. */
+static struct tensor form_shape(const struct safetensors_entry *e, int form) {
+    struct tensor t = tensor_of(NULL, DTYPE_F32, e->n_dims, e->dim);
+    int64_t n = tensor_count(&t), rows = e->n_dims ? e->dim[0] : 1;
+    switch (form) {
+    case WEIGHT_VECTOR: return tensor_1d(NULL, n);
+    case WEIGHT_MATRIX: return tensor_2d(NULL, rows, rows ? n / rows : 0);
+    case WEIGHT_CONV: {
+        int64_t kt = e->n_dims == 5 ? e->dim[2] : 1;
+        int64_t kh = e->n_dims >= 4 ? e->dim[e->n_dims - 2] : 1;
+        int64_t kw = e->n_dims >= 4 ? e->dim[e->n_dims - 1] : 1;
+        return tensor_of(NULL, DTYPE_F32, 5, (int64_t[]){rows, kt, kh, kw, e->dim[1]});
+    }
+    default: return t;
+    }
+}
+
+/* Converts on the reference path: once per load, and any byte order of work is fine. */
+static enum err load_entry(struct weights *w, struct tensor *out,
+                           const struct safetensors_entry *e, int form, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct tensor want = form_shape(e, form);
+    struct tensor in_file = tensor_of((void *)(uintptr_t)e->data, e->dtype, e->n_dims, e->dim);
+    float *plain = NULL, *turned = NULL;
+    size_t n = (size_t)tensor_count(&want);
+    TRY(pool_take(w->pool, out, DTYPE_F32, want.n_dims, want.dim, f));
+    plain = mem_take(n, sizeof *plain);
+    if (!plain) TRY(FAIL(f, ERR_NOMEM, "no memory to load %.100s", e->name));
+    safetensors_to_f32(plain, &in_file);
+    if (form == WEIGHT_CONV) {
+        turned = mem_take(n, sizeof *turned);
+        if (!turned) TRY(FAIL(f, ERR_NOMEM, "no memory to load %.100s", e->name));
+        op_conv_weight(turned, plain, want.dim[0], want.dim[4],
+                       want.dim[1] * want.dim[2] * want.dim[3]);
+    }
+    op_upload(w->dev, out, turned ? turned : plain);
+out:
+    mem_free(plain);
+    mem_free(turned);
+    return rc;
+}
+
+enum err weights_take(struct weights *w, struct tensor *out, const char *name, int form,
+                      int n_dims, const int64_t *dims, struct fail *f) {
+    char line[512];
+    struct safetensors_entry *e = safetensors_find(&w->file, name);
+    memset(out, 0, sizeof *out);
+    if (!e) {
+        if (form & WEIGHT_OPTIONAL) return ERR_OK;
+        snprintf(line, sizeof line, "%.200s: %.200s is missing", w->folder, name);
+        note_problem(w, line);
+        return ERR_OK;
+    }
+    e->is_used = true;
+    form &= FORM_MASK;
+    if (!entry_fits(e, n_dims, dims) || (form == WEIGHT_CONV && e->n_dims < 2)) {
+        note_shape(w, e, n_dims, dims);
+        return ERR_OK;
+    }
+    if (e->dtype != DTYPE_F32 && e->dtype != DTYPE_BF16 && e->dtype != DTYPE_F16) {
+        snprintf(line, sizeof line, "%.200s: %.100s is stored as %s, not as numbers", w->folder,
+                 e->name, tensor_dtype_name(e->dtype));
+        note_problem(w, line);
+        return ERR_OK;
+    }
+    if (form == WEIGHT_KEEP) {
+        *out = tensor_of((void *)(uintptr_t)e->data, e->dtype, e->n_dims, e->dim);
+        return ERR_OK;
+    }
+    return load_entry(w, out, e, form, f);
+}
+
+enum err weights_bind(struct weights *w, void *object, const char *prefix,
+                      const struct weight_row *rows, int n_rows, const int64_t *sizes,
+                      struct fail *f) {
+    enum err rc = ERR_OK;
+    char name[SAFETENSORS_NAME_MAX];
+    for (int i = 0; i < n_rows; i++) {
+        const struct weight_row *r = &rows[i];
+        int64_t dims[TENSOR_DIMS_MAX];
+        for (int d = 0; d < r->n_dims; d++)
+            dims[d] = r->dim[d] > 0 ? r->dim[d] : sizes[-r->dim[d] - 1];
+        snprintf(name, sizeof name, "%s%s", prefix, r->name);
+        TRY(weights_take(w, (struct tensor *)((char *)object + r->field), name, r->form, r->n_dims,
+                         dims, f));
+    }
+out:
+    return rc;
+}
+
+const struct safetensors_entry *weights_find(const struct weights *w, const char *name) {
+    return safetensors_find(&w->file, name);
+}
+
+void weights_ignore(struct weights *w, const char *prefix) {
+    for (int i = 0; i < w->file.n_entries; i++)
+        if (strncmp(w->file.entry[i].name, prefix, strlen(prefix)) == 0)
+            w->file.entry[i].is_used = true;
+}
+
+enum err weights_finish(struct weights *w, struct fail *f) {
+    char line[512];
+    for (int i = 0; i < w->file.n_entries; i++)
+        if (!w->file.entry[i].is_used) {
+            snprintf(line, sizeof line, "%.200s: nobody asked for %.200s", w->folder,
+                     w->file.entry[i].name);
+            note_problem(w, line);
+        }
+    if (w->n_problems == 0) return ERR_OK;
+    const char *all = buf_str(&w->problems);
+    int n = (int)strcspn(all, "\n");
+    return FAIL(f, ERR_CORRUPT, "%.*s (%d problem%s in all)", n > 190 ? 190 : n, all,
+                w->n_problems, w->n_problems == 1 ? "" : "s");
+}
+
+void weights_close(struct weights *w) {
+    safetensors_close(&w->file);
+    buf_free(&w->problems);
+    memset(w, 0, sizeof *w);
+}
