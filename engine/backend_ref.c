@@ -73,8 +73,7 @@ static void ref_cast(struct device *dev, struct tensor *out, const struct tensor
 static double act_of(double x, enum act act) {
     switch (act) {
     case ACT_SILU: return x / (1 + exp(-x));
-    case ACT_GELU_TANH:
-        return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ACT_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
     case ACT_GELU_ERF: return 0.5 * x * (1 + erf(x / sqrt(2)));
     default: return x;
     }
@@ -128,12 +127,15 @@ static void attend_one(float *out, const float *q, const struct tensor *k, const
     }
 }
 
-static void ref_attention(struct device *dev, struct tensor *out, const struct tensor *q,
-                          const struct tensor *k, const struct tensor *v,
-                          const struct attention_opts *o) {
+static enum err ref_attention(struct device *dev, struct tensor *out, const struct tensor *q,
+                              const struct tensor *k, const struct tensor *v,
+                              const struct attention_opts *o, struct fail *f) {
     (void)dev;
     int64_t nq = tensor_n_rows(q), nk = tensor_n_rows(k), C = tensor_n_cols(q);
     int64_t D = C / o->n_heads;
+    if (D > REF_HEAD_DIM_MAX)
+        return FAIL(f, ERR_UNSUPPORTED, "the oracle takes heads of at most %d channels",
+                    REF_HEAD_DIM_MAX);
     double scale = o->scale != 0 ? (double)o->scale : 1 / sqrt((double)D);
     const float *key_bias = o->key_bias ? o->key_bias->data : NULL;
     const float *bias = o->bias ? o->bias->data : NULL;
@@ -141,6 +143,7 @@ static void ref_attention(struct device *dev, struct tensor *out, const struct t
         for (int64_t i = 0; i < nq; i++)
             attend_one((float *)out->data + i * C + h * D, (const float *)q->data + i * C + h * D,
                        k, v, key_bias, bias ? bias + (h * nq + i) * nk : NULL, h * D, D, scale);
+    return ERR_OK;
 }
 
 /* What to subtract and to multiply with, for one row. */
@@ -193,8 +196,8 @@ static void ref_norm_mod(struct device *dev, struct tensor *out, const struct te
         double mean, gain;
         norm_terms(px, C, NORM_LAYER, (double)eps, &mean, &gain);
         for (int64_t c = 0; c < C; c++)
-            po[c] = (float)(((double)px[c] - mean) * gain * (1 + (double)scale[c]) +
-                            (double)shift[c]);
+            po[c] =
+                (float)(((double)px[c] - mean) * gain * (1 + (double)scale[c]) + (double)shift[c]);
     }
 }
 
@@ -229,8 +232,7 @@ static void ref_rope(struct device *dev, struct tensor *x, const struct tensor *
             }
 }
 
-static void ref_act(struct device *dev, struct tensor *out, const struct tensor *x,
-                    enum act act) {
+static void ref_act(struct device *dev, struct tensor *out, const struct tensor *x, enum act act) {
     (void)dev;
     const float *px = x->data;
     float *po = out->data;
@@ -316,14 +318,14 @@ const struct backend_ops backend_ref = {
     .add_scaled = ref_add_scaled,
     .mul = ref_mul,
     .affine = ref_affine,
-    .conv = backend_ref_conv,
-    .upsample2 = backend_ref_upsample2,
-    .time_split = backend_ref_time_split,
-    .dup_up_add = backend_ref_dup_up_add,
-    .avg_down_add = backend_ref_avg_down_add,
+    .conv = backend_ref_volume_conv,
+    .upsample2 = backend_ref_volume_upsample2,
+    .time_split = backend_ref_volume_time_split,
+    .dup_up_add = backend_ref_volume_dup_up_add,
+    .avg_down_add = backend_ref_volume_avg_down_add,
     .embed = ref_embed,
-    .patchify = backend_ref_patchify,
-    .unpatchify = backend_ref_unpatchify,
+    .patchify = backend_ref_volume_patchify,
+    .unpatchify = backend_ref_volume_unpatchify,
     .noise = ref_noise,
     .pack_rgb = ref_pack_rgb,
 };

@@ -14,14 +14,15 @@ static double conv_input(const struct tensor *x, const struct conv_opts *o, int6
         from = o->cache;
     else
         t -= n_cache;
-    return (double)((const float *)
-                        from->data)[((t * x->dim[1] + h) * x->dim[2] + w) * x->dim[3] + c];
+    return (
+        double)((const float *)from->data)[((t * x->dim[1] + h) * x->dim[2] + w) * x->dim[3] + c];
 }
 
 static double conv_sum(const struct tensor *x, const struct conv_opts *o, int64_t t, int64_t h,
                        int64_t w, int64_t out_c) {
     const int64_t *k = o->w->dim;
-    int64_t pad_h = o->stride_s == 1 ? (k[2] - 1) / 2 : 0, pad_w = o->stride_s == 1 ? (k[3] - 1) / 2 : 0;
+    int64_t pad_h = o->stride_s == 1 ? (k[2] - 1) / 2 : 0,
+            pad_w = o->stride_s == 1 ? (k[3] - 1) / 2 : 0;
     const float *pw = (const float *)o->w->data + out_c * k[1] * k[2] * k[3] * k[4];
     double sum = o->b ? (double)((const float *)o->b->data)[out_c] : 0;
     for (int64_t a = 0; a < k[1]; a++)
@@ -42,18 +43,19 @@ static double conv_act(double v, enum act act) {
     return v;
 }
 
-void backend_ref_conv(struct device *dev, struct tensor *out, const struct tensor *x,
-                      const struct conv_opts *o) {
-    (void)dev;
+enum err backend_ref_volume_conv(struct device *dev, struct tensor *out, const struct tensor *x,
+                                 const struct conv_opts *o, struct fail *f) {
+    (void)dev, (void)f;
     float *po = out->data;
     for (int64_t t = 0; t < out->dim[0]; t++)
         for (int64_t h = 0; h < out->dim[1]; h++)
             for (int64_t w = 0; w < out->dim[2]; w++)
                 for (int64_t c = 0; c < out->dim[3]; c++)
                     *po++ = (float)conv_act(conv_sum(x, o, t, h, w, c), o->act);
+    return ERR_OK;
 }
 
-void backend_ref_upsample2(struct device *dev, struct tensor *out, const struct tensor *x) {
+void backend_ref_volume_upsample2(struct device *dev, struct tensor *out, const struct tensor *x) {
     (void)dev;
     int64_t H = out->dim[1], W = out->dim[2], C = out->dim[3];
     const float *px = x->data;
@@ -65,7 +67,7 @@ void backend_ref_upsample2(struct device *dev, struct tensor *out, const struct 
                        (size_t)C * sizeof *po);
 }
 
-void backend_ref_time_split(struct device *dev, struct tensor *out, const struct tensor *x) {
+void backend_ref_volume_time_split(struct device *dev, struct tensor *out, const struct tensor *x) {
     (void)dev;
     int64_t n = out->dim[1] * out->dim[2], C = out->dim[3];
     const float *px = x->data;
@@ -75,8 +77,8 @@ void backend_ref_time_split(struct device *dev, struct tensor *out, const struct
             memcpy(po, px + ((t / 2 * n + i) * 2 + t % 2) * C, (size_t)C * sizeof *po);
 }
 
-void backend_ref_dup_up_add(struct device *dev, struct tensor *out, const struct tensor *x,
-                            int ft, int fs, int n_drop) {
+void backend_ref_volume_dup_up_add(struct device *dev, struct tensor *out, const struct tensor *x,
+                                   int ft, int fs, int n_drop) {
     (void)dev;
     int64_t H = out->dim[1], W = out->dim[2], O = out->dim[3];
     int64_t h_in = x->dim[1], w_in = x->dim[2], C = x->dim[3];
@@ -93,8 +95,8 @@ void backend_ref_dup_up_add(struct device *dev, struct tensor *out, const struct
                 }
 }
 
-void backend_ref_avg_down_add(struct device *dev, struct tensor *out, const struct tensor *x,
-                              int ft, int fs, int n_zero) {
+void backend_ref_volume_avg_down_add(struct device *dev, struct tensor *out, const struct tensor *x,
+                                     int ft, int fs, int n_zero) {
     (void)dev;
     int64_t O = out->dim[3], C = x->dim[3], n = C * ft * fs * fs / O, cell = ft * fs * fs;
     const float *px = x->data;
@@ -114,8 +116,8 @@ void backend_ref_avg_down_add(struct device *dev, struct tensor *out, const stru
                 }
 }
 
-int64_t backend_ref_patch_at(const struct patch *p, int64_t C, int64_t c, int64_t t, int64_t h,
-                             int64_t w) {
+int64_t backend_ref_volume_patch_at(const struct patch *p, int64_t C, int64_t c, int64_t t,
+                                    int64_t h, int64_t w) {
     switch (p->order) {
     case PATCH_C_T_H_W: return ((c * p->t + t) * p->h + h) * p->w + w;
     case PATCH_C_T_W_H: return ((c * p->t + t) * p->w + w) * p->h + h;
@@ -133,7 +135,7 @@ static void patch_walk(float *volume, float *cells, const struct tensor *shape,
             for (int64_t w = 0; w < W; w++, volume += C) {
                 float *to = cells + ((t / p->t * n_h + h / p->h) * n_w + w / p->w) * cell;
                 for (int64_t c = 0; c < C; c++) {
-                    int64_t at = backend_ref_patch_at(p, C, c, t % p->t, h % p->h, w % p->w);
+                    int64_t at = backend_ref_volume_patch_at(p, C, c, t % p->t, h % p->h, w % p->w);
                     if (to_cells)
                         to[at] = volume[c];
                     else
@@ -142,14 +144,14 @@ static void patch_walk(float *volume, float *cells, const struct tensor *shape,
             }
 }
 
-void backend_ref_patchify(struct device *dev, struct tensor *out, const struct tensor *x,
-                          const struct patch *p) {
+void backend_ref_volume_patchify(struct device *dev, struct tensor *out, const struct tensor *x,
+                                 const struct patch *p) {
     (void)dev;
     patch_walk(x->data, out->data, x, p, 1);
 }
 
-void backend_ref_unpatchify(struct device *dev, struct tensor *out, const struct tensor *x,
-                            const struct patch *p) {
+void backend_ref_volume_unpatchify(struct device *dev, struct tensor *out, const struct tensor *x,
+                                   const struct patch *p) {
     (void)dev;
     patch_walk(out->data, x->data, out, p, 0);
 }

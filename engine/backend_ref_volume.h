@@ -7,20 +7,20 @@
 
 enum { REF_HEAD_DIM_MAX = 2048 };
 
-void backend_ref_conv(struct device *dev, struct tensor *out, const struct tensor *x,
-                      const struct conv_opts *o);
-void backend_ref_upsample2(struct device *dev, struct tensor *out, const struct tensor *x);
-void backend_ref_time_split(struct device *dev, struct tensor *out, const struct tensor *x);
-void backend_ref_dup_up_add(struct device *dev, struct tensor *out, const struct tensor *x,
-                            int ft, int fs, int n_drop);
-void backend_ref_avg_down_add(struct device *dev, struct tensor *out, const struct tensor *x,
-                              int ft, int fs, int n_zero);
-void backend_ref_patchify(struct device *dev, struct tensor *out, const struct tensor *x,
-                          const struct patch *p);
-void backend_ref_unpatchify(struct device *dev, struct tensor *out, const struct tensor *x,
-                            const struct patch *p);
+enum err backend_ref_volume_conv(struct device *dev, struct tensor *out, const struct tensor *x,
+                                 const struct conv_opts *o, struct fail *f);
+void backend_ref_volume_upsample2(struct device *dev, struct tensor *out, const struct tensor *x);
+void backend_ref_volume_time_split(struct device *dev, struct tensor *out, const struct tensor *x);
+void backend_ref_volume_dup_up_add(struct device *dev, struct tensor *out, const struct tensor *x,
+                                   int ft, int fs, int n_drop);
+void backend_ref_volume_avg_down_add(struct device *dev, struct tensor *out, const struct tensor *x,
+                                     int ft, int fs, int n_zero);
+void backend_ref_volume_patchify(struct device *dev, struct tensor *out, const struct tensor *x,
+                                 const struct patch *p);
+void backend_ref_volume_unpatchify(struct device *dev, struct tensor *out, const struct tensor *x,
+                                   const struct patch *p);
 /* Place of (channel c of C; position t,h,w) inside the vector of a patch. */
-int64_t backend_ref_patch_at(const struct patch *p, int64_t C, int64_t c, int64_t t, int64_t h,
-                             int64_t w);
+int64_t backend_ref_volume_patch_at(const struct patch *p, int64_t C, int64_t c, int64_t t,
+                                    int64_t h, int64_t w);
 
 #endif

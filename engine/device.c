@@ -9,10 +9,10 @@
 static const struct backend_ops *const backends[] = {&backend_ref};
 
 static const char *const op_names[DEVICE_OP_COUNT] = {
-    [DEVICE_OP_LINEAR] = "linear",     [DEVICE_OP_ATTENTION] = "attention",
-    [DEVICE_OP_NORM] = "norm",         [DEVICE_OP_MODULATE] = "modulate",
-    [DEVICE_OP_ROPE] = "rope",         [DEVICE_OP_ELEMENT] = "element",
-    [DEVICE_OP_CONV] = "conv",         [DEVICE_OP_VOLUME] = "volume",
+    [DEVICE_OP_LINEAR] = "linear", [DEVICE_OP_ATTENTION] = "attention",
+    [DEVICE_OP_NORM] = "norm",     [DEVICE_OP_MODULATE] = "modulate",
+    [DEVICE_OP_ROPE] = "rope",     [DEVICE_OP_ELEMENT] = "element",
+    [DEVICE_OP_CONV] = "conv",     [DEVICE_OP_VOLUME] = "volume",
 };
 
 enum err device_open(struct device *dev, const char *name, int n_threads, struct fail *f) {

@@ -223,10 +223,10 @@ static enum err check_keys(struct parser *s, int object) {
     qsort(keys, (size_t)n, sizeof *keys, compare_keys);
     for (int i = 1; i < n && !twice; i++)
         if (compare_keys(&keys[i - 1], &keys[i]) == 0) twice = i;
-    enum err rc = !twice ? ERR_OK
-                         : FAIL(s->f, ERR_CORRUPT, "%.100s: the key \"%.*s\" is there twice",
-                                j->what, (int)(keys[twice].n > 100 ? 100 : keys[twice].n),
-                                keys[twice].p);
+    enum err rc = !twice
+                      ? ERR_OK
+                      : FAIL(s->f, ERR_CORRUPT, "%.100s: the key \"%.*s\" is there twice", j->what,
+                             (int)(keys[twice].n > 100 ? 100 : keys[twice].n), keys[twice].p);
     mem_free(keys);
     return rc;
 }
@@ -308,8 +308,8 @@ enum err json_read_file(struct json *j, const char *path, size_t max_bytes, stru
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         TRY(FAIL(f, ERR_CORRUPT, "%s is not a regular file", path));
     if ((uint64_t)st.st_size > max_bytes)
-        TRY(FAIL(f, ERR_CORRUPT, "%s has %lld bytes, %zu are allowed", path,
-                 (long long)st.st_size, max_bytes));
+        TRY(FAIL(f, ERR_CORRUPT, "%s has %lld bytes, %zu are allowed", path, (long long)st.st_size,
+                 max_bytes));
     text = mem_take((size_t)st.st_size + 1, 1);
     if (!text) TRY(FAIL(f, ERR_NOMEM, "no memory for %s", path));
     TRY(read_all(fd, text, (size_t)st.st_size, path, f));
@@ -399,8 +399,9 @@ enum err json_read_fields(const struct json *j, int object, void *out,
         int node = json_find(j, object, fields[i].key);
         if (node == JSON_NONE || json_is(j, node, JSON_NULL)) continue;
         if (!read_field(j, node, &fields[i], (char *)out + fields[i].offset))
-            return FAIL(f, ERR_CORRUPT, "%.120s: \"%s\" has a wrong type or is out of range (%g..%g)",
-                        j->what, fields[i].key, fields[i].min, fields[i].max);
+            return FAIL(f, ERR_CORRUPT,
+                        "%.120s: \"%s\" has a wrong type or is out of range (%g..%g)", j->what,
+                        fields[i].key, fields[i].min, fields[i].max);
     }
     return ERR_OK;
 }

@@ -98,9 +98,9 @@ struct backend_ops {
     void (*cast)(struct device *dev, struct tensor *out, const struct tensor *x);
     void (*linear)(struct device *dev, struct tensor *out, const struct tensor *x,
                    const struct tensor *w, const struct tensor *b, enum act act);
-    void (*attention)(struct device *dev, struct tensor *out, const struct tensor *q,
-                      const struct tensor *k, const struct tensor *v,
-                      const struct attention_opts *o);
+    enum err (*attention)(struct device *dev, struct tensor *out, const struct tensor *q,
+                          const struct tensor *k, const struct tensor *v,
+                          const struct attention_opts *o, struct fail *f);
     void (*norm)(struct device *dev, struct tensor *out, const struct tensor *x,
                  const struct norm_opts *o);
     void (*norm_mod)(struct device *dev, struct tensor *out, const struct tensor *x,
@@ -115,8 +115,8 @@ struct backend_ops {
                 const struct tensor *b);
     void (*affine)(struct device *dev, struct tensor *out, const struct tensor *x,
                    const struct tensor *scale, const struct tensor *shift);
-    void (*conv)(struct device *dev, struct tensor *out, const struct tensor *x,
-                 const struct conv_opts *o);
+    enum err (*conv)(struct device *dev, struct tensor *out, const struct tensor *x,
+                     const struct conv_opts *o, struct fail *f);
     void (*upsample2)(struct device *dev, struct tensor *out, const struct tensor *x);
     void (*time_split)(struct device *dev, struct tensor *out, const struct tensor *x);
     void (*dup_up_add)(struct device *dev, struct tensor *out, const struct tensor *x, int ft,
@@ -162,7 +162,8 @@ MUST_CHECK enum err op_norm_mod(struct device *dev, struct tensor *out, const st
 /* x += gate * y, in place; x, y [N,C]. */
 MUST_CHECK enum err op_gate_add(struct device *dev, struct tensor *x, const struct tensor *y,
                                 const struct mod_table *mod, int gate_row, struct fail *f);
-/* Rotates the interleaved pairs of every head of x [N,h*D] in place; table [N,D] = cos,sin by turns. */
+/* Rotates the interleaved pairs of every head of x [N,h*D] in place; table [N,D] = cos,sin by
+ * turns. */
 MUST_CHECK enum err op_rope(struct device *dev, struct tensor *x, const struct tensor *table,
                             int n_heads, struct fail *f);
 /* Element by element, in place allowed, same shapes. */
@@ -194,9 +195,8 @@ MUST_CHECK enum err op_time_split(struct device *dev, struct tensor *out, const 
  * zero frames are put before x; out [(T+n_zero)/ft, H/fs, W/fs, Co]. */
 MUST_CHECK enum err op_dup_up_add(struct device *dev, struct tensor *out, const struct tensor *x,
                                   int ft, int fs, int n_drop, struct fail *f);
-MUST_CHECK enum err op_avg_down_add(struct device *dev, struct tensor *out,
-                                    const struct tensor *x, int ft, int fs, int n_zero,
-                                    struct fail *f);
+MUST_CHECK enum err op_avg_down_add(struct device *dev, struct tensor *out, const struct tensor *x,
+                                    int ft, int fs, int n_zero, struct fail *f);
 /* out [N,C] = rows ids [N] (i32) of table [V,C] in any storage type. */
 MUST_CHECK enum err op_embed(struct device *dev, struct tensor *out, const struct tensor *table,
                              const struct tensor *ids, struct fail *f);

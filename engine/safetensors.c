@@ -66,13 +66,12 @@ static enum err read_offsets(const struct json *j, int node, struct safetensors_
     return ERR_OK;
 }
 
-static enum err add_entry(struct safetensors *s, struct safetensors_entry **out,
-                          const char *what, struct fail *f) {
+static enum err add_entry(struct safetensors *s, struct safetensors_entry **out, const char *what,
+                          struct fail *f) {
     if (s->n_entries == s->cap_entries) {
         int cap = s->cap_entries ? 2 * s->cap_entries : 64;
         if (cap > SAFETENSORS_TENSORS_MAX)
-            return FAIL(f, ERR_CORRUPT, "%s: more than %d tensors", what,
-                        SAFETENSORS_TENSORS_MAX);
+            return FAIL(f, ERR_CORRUPT, "%s: more than %d tensors", what, SAFETENSORS_TENSORS_MAX);
         struct safetensors_entry *grown = mem_grow(s->entry, (size_t)cap, sizeof *grown);
         if (!grown) return FAIL(f, ERR_NOMEM, "no memory for the tensors of %s", what);
         s->entry = grown;
@@ -83,8 +82,7 @@ static enum err add_entry(struct safetensors *s, struct safetensors_entry **out,
     return ERR_OK;
 }
 
-static enum err check_metadata(const struct json *j, int node, const char *what,
-                               struct fail *f) {
+static enum err check_metadata(const struct json *j, int node, const char *what, struct fail *f) {
     bool is_good = json_is(j, node, JSON_OBJECT);
     for (int i = is_good ? json_at(j, node)->first : JSON_NONE; i != JSON_NONE;
          i = json_at(j, i)->next)
@@ -139,8 +137,8 @@ static enum err check_tiling(struct safetensors *s, int first, struct str data, 
     return ERR_OK;
 }
 
-static enum err read_header(struct safetensors *s, const struct json *j, int shard,
-                            struct str data, const char *what, struct fail *f) {
+static enum err read_header(struct safetensors *s, const struct json *j, int shard, struct str data,
+                            const char *what, struct fail *f) {
     enum err rc = ERR_OK;
     int first = s->n_entries;
     if (!json_is(j, 0, JSON_OBJECT)) return FAIL(f, ERR_CORRUPT, "%s: no header object", what);

@@ -47,8 +47,7 @@ struct safetensors {
  * ERR_CORRUPT naming file, tensor and reason. */
 MUST_CHECK enum err safetensors_open(struct safetensors *s, const char *folder, const char *stem,
                                      struct fail *f);
-MUST_CHECK enum err safetensors_open_file(struct safetensors *s, const char *path,
-                                          struct fail *f);
+MUST_CHECK enum err safetensors_open_file(struct safetensors *s, const char *path, struct fail *f);
 void safetensors_close(struct safetensors *s); /* safe on a zeroed struct */
 struct safetensors_entry *safetensors_find(const struct safetensors *s, const char *name);
 

@@ -9,8 +9,8 @@
 
 enum { PROBLEMS_BYTES_MAX = 1 << 20, FORM_MASK = WEIGHT_OPTIONAL - 1 };
 
-enum err weights_open(struct weights *w, struct device *dev, struct pool *pool,
-                      const char *folder, const char *stem, struct fail *f) {
+enum err weights_open(struct weights *w, struct device *dev, struct pool *pool, const char *folder,
+                      const char *stem, struct fail *f) {
     memset(w, 0, sizeof *w);
     w->dev = dev;
     w->pool = pool;
@@ -61,8 +61,8 @@ static struct tensor form_shape(const struct safetensors_entry *e, int form) {
 }
 
 /* Converts on the reference path: once per load, and any byte order of work is fine. */
-static enum err load_entry(struct weights *w, struct tensor *out,
-                           const struct safetensors_entry *e, int form, struct fail *f) {
+static enum err load_entry(struct weights *w, struct tensor *out, const struct safetensors_entry *e,
+                           int form, struct fail *f) {
     enum err rc = ERR_OK;
     struct tensor want = form_shape(e, form);
     struct tensor in_file = tensor_of((void *)(uintptr_t)e->data, e->dtype, e->n_dims, e->dim);
@@ -85,8 +85,8 @@ out:
     return rc;
 }
 
-enum err weights_take(struct weights *w, struct tensor *out, const char *name, int form,
-                      int n_dims, const int64_t *dims, struct fail *f) {
+enum err weights_take(struct weights *w, struct tensor *out, const char *name, int form, int n_dims,
+                      const int64_t *dims, struct fail *f) {
     char line[512];
     struct safetensors_entry *e = safetensors_find(&w->file, name);
     memset(out, 0, sizeof *out);
@@ -154,8 +154,8 @@ enum err weights_finish(struct weights *w, struct fail *f) {
     if (w->n_problems == 0) return ERR_OK;
     const char *all = buf_str(&w->problems);
     int n = (int)strcspn(all, "\n");
-    return FAIL(f, ERR_CORRUPT, "%.*s (%d problem%s in all)", n > 190 ? 190 : n, all,
-                w->n_problems, w->n_problems == 1 ? "" : "s");
+    return FAIL(f, ERR_CORRUPT, "%.*s (%d problem%s in all)", n > 190 ? 190 : n, all, w->n_problems,
+                w->n_problems == 1 ? "" : "s");
 }
 
 void weights_close(struct weights *w) {

@@ -12,11 +12,11 @@
 #include "engine/safetensors.h"
 
 enum weight_form {
-    WEIGHT_PLAIN,  /* as stored, f32 */
-    WEIGHT_VECTOR, /* any shape, flattened to one dimension: [C,1,1] -> [C] */
-    WEIGHT_CONV,   /* torch [O,C,(kt,)kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels get kt 1 */
-    WEIGHT_MATRIX, /* 1x1 kernels and patch embeddings: [O,C,1,..] -> [O, C*...] */
-    WEIGHT_KEEP,   /* stays where it is in the storage type; host memory, for gathers */
+    WEIGHT_PLAIN,        /* as stored, f32 */
+    WEIGHT_VECTOR,       /* any shape, flattened to one dimension: [C,1,1] -> [C] */
+    WEIGHT_CONV,         /* torch [O,C,(kt,)kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels get kt 1 */
+    WEIGHT_MATRIX,       /* 1x1 kernels and patch embeddings: [O,C,1,..] -> [O, C*...] */
+    WEIGHT_KEEP,         /* stays where it is in the storage type; host memory, for gathers */
     WEIGHT_OPTIONAL = 64 /* flag: absent is fine, the tensor stays empty (data NULL) */
 };
 
@@ -24,10 +24,10 @@ enum weight_form {
 #define WEIGHT_SIZE(i) (-(i)-1)
 
 struct weight_row {
-    const char *name;   /* what follows the prefix */
-    size_t field;       /* offset of a struct tensor in the object */
-    int form;           /* enum weight_form, may be or-ed with WEIGHT_OPTIONAL */
-    int n_dims;         /* of the tensor in the file; 0 = the row only flattens what is there */
+    const char *name; /* what follows the prefix */
+    size_t field;     /* offset of a struct tensor in the object */
+    int form;         /* enum weight_form, may be or-ed with WEIGHT_OPTIONAL */
+    int n_dims;       /* of the tensor in the file; 0 = the row only flattens what is there */
     int dim[TENSOR_DIMS_MAX];
 };
 
