@@ -29,6 +29,7 @@ enum job_move {
     JOB_MOVE_FAIL_RELEASE,
     JOB_MOVE_FAIL_CRASH,
     JOB_MOVE_CANCEL,
+    JOB_MOVE_TICK, /* time: promotion, deadline, lost lease */
     JOB_MOVE_COUNT
 };
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "common/base/limits.h"
 #include "common/job_state.h"
 #include "common/redis.h"
 
@@ -27,7 +28,8 @@ enum {
     QUEUE_NAME_MAX = 64,   /* tenant, lane, worker name, phase, code, with NUL */
     QUEUE_TEXT_MAX = 1024, /* a reason in words */
     QUEUE_URL_MAX = 2048,
-    QUEUE_SPEC_MAX = 64 * 1024,
+    QUEUE_SPEC_MAX = LIMIT_SPEC_BYTES,
+    QUEUE_RESULT_MAX = 64 * 1024,
     QUEUE_PATH_MAX = 1024, /* name of a checkpoint or stored object */
     QUEUE_LANES_MAX = 16,  /* lanes of one claim */
     QUEUE_WAKE_MAX_MS = 5000,
@@ -36,6 +38,7 @@ enum {
 };
 
 #define QUEUE_TENANT_LOCAL "local"
+#define QUEUE_SCHEMA "1" /* of the keys; common/lua/1_words.lua has the same */
 
 /* ---- start-up ---- */
 
@@ -120,7 +123,8 @@ struct queue_claim {
     int n_crashes;               /* workers lost on this job so far */
     int try;                     /* 1 = first attempt */
     int max_tries;
-    int64_t run_limit_ms, created_ms, keep_ms;
+    int64_t run_limit_ms, created_ms;
+    int64_t keep_ms;             /* 0 = the server-wide default */
     struct redis_reply *own;     /* memory of the strings above */
 };
 
@@ -197,7 +201,6 @@ struct queue_waste_row {
     const char *id;      /* job id, or name of the object */
     const char *tenant;  /* "" for objects */
     const char *result;  /* JSON as given to queue_complete, "" = none */
-    const char *ckpt;    /* checkpoint of a job, "" = none */
 };
 struct queue_gc {
     int n_rows;

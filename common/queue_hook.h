@@ -48,7 +48,7 @@ struct queue_hook_done {
 MUST_CHECK enum err queue_hook_done(struct redis *r, const struct queue_hook *hook,
                                     const struct queue_hook_done *done, struct fail *f);
 
-/* Delay after attempt `try` of the schedule 5 s .. 24 h (13 attempts over 3.2 days) with +-20 %. */
+/* Delay after attempt `try` of the schedule 5 s .. 24 h (12 attempts over 3.2 days) with +-20 %. */
 int64_t queue_hook_delay_ms(int try);
 
 /* "whsec_" + base64 of 24 random bytes; made at the first call for a tenant, then always the same. */

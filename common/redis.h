@@ -51,7 +51,7 @@ void redis_pool_give(struct redis_pool *pool, struct redis *r);
 
 /* True when Redis answered the last connect with NOAUTH, WRONGPASS or NOPERM: waiting does not
  * help, an operator must act (exit 78). */
-bool redis_pool_is_refused(const struct redis_pool *pool);
+bool redis_pool_is_refused(struct redis_pool *pool);
 
 /* All connections must have been given back. NULL is fine. */
 void redis_pool_close(struct redis_pool *pool);

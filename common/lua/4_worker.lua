@@ -40,8 +40,8 @@ end
 
 -- The claim that this worker already got with this nonce, when its reply was lost on the way.
 local function repeated_claim(wid, nonce)
-    local id = string.match(call('HGET', P .. 'claims', wid) or '', '^' .. nonce .. ' (%S+)$')
-    if not id then return end
+    local seen, id = string.match(call('HGET', P .. 'claims', wid) or '', '^(%S+) (%S+)$')
+    if seen ~= nonce then return end
     local st, epoch, lease = get(id, 'st', 'epoch', 'lease')
     if st == 'running' and lease == epoch .. '-' .. nonce then return id end
 end

@@ -32,7 +32,7 @@ end
 
 -- How an argument is read; nil refuses it. Names become parts of keys, hence their alphabet.
 local READ = {
-    name = function(s) return #s < 64 and string.match(s, '^[%w_.-]+$') end,
+    name = function(s) return #s <= 64 and string.match(s, '^[%w_.-]+$') end,
     text = function(s) return s end,
     int = function(s) return string.match(s, '^-?%d+$') and #s < 17 and tonumber(s) end,
     num = function(s) return string.match(s, '^[%d.]+$') and tonumber(s) end,
@@ -57,11 +57,18 @@ local function read_args(wanted, argv)
     return a
 end
 
--- Registers one function; `wanted` names its arguments and how to read them.
-local function entry(name, run, flags, wanted)
+local function split_wanted(wanted)
     local list = {}
-    for arg, kind in string.gmatch(wanted, '(%w+_?%w*)=(%a+)') do list[#list + 1] = {name = arg, kind = kind} end
+    for arg, kind in string.gmatch(wanted, '(%S+)=(%a+)') do list[#list + 1] = {name = arg, kind = kind} end
+    return list
+end
+
+-- Registers one function; `wanted` names its arguments and how to read them. While the library is
+-- loaded there is no string library yet, so that is split at the first call.
+local function entry(name, run, flags, wanted)
+    local list
     local function callback(keys, argv)
+        list = list or split_wanted(wanted)
         P = string.sub(keys[1], 1, -5) -- without "meta"
         local t = call('TIME')
         now = t[1] * 1000 + math.floor(t[2] / 1000) + meta('test_clock_ms', 0)
@@ -89,7 +96,7 @@ entry('job_complete', job_complete, FREE, 'id=name lease=name result=text')
 entry('job_fail', job_fail, FREE, 'id=name lease=name why=text code=text message=text delay=int ckpt=text')
 entry('job_tick', job_tick, FREE, 'lease_ms=int delay=int max=int')
 entry('job_whclaim', job_whclaim, FREE, 'wid=name max=int lease_ms=int cap=int')
-entry('job_whdone', job_whdone, FREE, 'w=text lease=name verdict=text status=int message=text delay=int maxtry=int')
+entry('job_whdone', job_whdone, FREE, 'w=text lease=text verdict=text status=int message=text delay=int maxtry=int')
 entry('job_gc', job_gc, FREE, 'max=int')
 entry('job_gcdone', job_gcdone, FREE, 'kind=text name=text')
 entry('job_purge', job_purge, FREE, 'id=name tenant=name')
