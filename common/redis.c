@@ -167,10 +167,10 @@ static enum err read_address(struct redis_pool *pool, struct str rest, struct fa
             return FAIL(f, ERR_INPUT, "the Redis url has a user or password that is too long");
         break;
     }
+    if (rest.n > 0 && rest.p[rest.n - 1] == '/') rest.n--;
     bool has_host = str_split(&rest, ':', &part);
     if (!has_host || part.n == 0 || !str_copy(pool->host, sizeof(pool->host), part))
         return FAIL(f, ERR_INPUT, "the Redis url names no host: use redis://host:port or unix:/path");
-    if (rest.n > 0 && rest.p[rest.n - 1] == '/') rest.n--;
     if (rest.n > 0 && !str_parse_i64(rest, 1, 65535, &port))
         return FAIL(f, ERR_INPUT, "the Redis url has port \"%.*s\", need 1..65535", (int)rest.n, rest.p);
     pool->port = (int)port;
