@@ -59,7 +59,7 @@ static uint64_t little_endian(struct str s) {
 
 static enum err read_field(struct reader *r, struct field *out, struct fail *f) {
     enum err rc = ERR_OK;
-    uint64_t tag, n;
+    uint64_t tag = 0, n = 0;
 
     *out = (struct field){0};
     TRY(read_varint(r, &tag, f));

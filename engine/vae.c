@@ -82,36 +82,39 @@ void vae_close(struct vae *v) {
     mem_free(v);
 }
 
-/* Shape of the chunks that run through the layers, after the first: the input side. */
-static struct vae_shape chunk_shape(const struct vae *v, enum vae_direction direction, int64_t h,
-                                    int64_t w) {
+/* Shape of the biggest chunk on the input side of the layers. */
+static struct vae_shape chunk_shape(const struct vae *v, enum vae_direction direction,
+                                    const struct vae_shape *latent) {
     const struct vae_config *c = &v->config;
     int64_t scale = c->factor_s / c->patch;
-    if (direction == VAE_DECODE) return (struct vae_shape){1, h, w, c->z_dim};
-    return (struct vae_shape){c->factor_t, h * scale, w * scale, c->in_channels};
+    if (direction == VAE_DECODE)
+        return (struct vae_shape){latent->T, latent->H, latent->W, c->z_dim};
+    return (struct vae_shape){latent->T * c->factor_t, latent->H * scale, latent->W * scale,
+                              c->in_channels};
 }
 
 enum err vae_stream_make(struct vae_stream *s, struct vae *v, enum vae_direction direction,
-                         int64_t h, int64_t w, struct pool *pool, struct fail *f) {
+                         const struct vae_shape *latent, struct pool *pool, struct fail *f) {
     enum err rc = ERR_OK;
     const struct vae_config *c = &v->config;
     const struct vae_net *net = direction == VAE_ENCODE ? &v->encoder : &v->decoder;
-    struct vae_shape in = chunk_shape(v, direction, h, w), out;
+    struct vae_shape in = chunk_shape(v, direction, latent), out;
 
-    ASSERT(h > 0 && w > 0);
+    ASSERT(latent->T > 0 && latent->H > 0 && latent->W > 0);
     *s = (struct vae_stream){.vae = v, .direction = direction};
     TRY(vae_run_make(&s->run, &out, net, pool, &in, f));
     TRY(pool_take_4d(pool, &s->patches, in.T, in.H, in.W, in.C, f));
     if (direction == VAE_DECODE)
         TRY(pool_take_4d(pool, &s->result, out.T, out.H * c->patch, out.W * c->patch, 3, f));
     else
-        TRY(pool_take_4d(pool, &s->result, 1, h, w, c->z_dim, f));
+        TRY(pool_take_4d(pool, &s->result, latent->T, latent->H, latent->W, c->z_dim, f));
 out:
     return rc;
 }
 
-int vae_stream_frames(const struct vae_stream *s) {
-    return s->n_chunks == 0 ? 1 : s->vae->config.factor_t;
+int64_t vae_stream_frames(const struct vae_stream *s, int64_t n) {
+    int64_t factor = s->vae->config.factor_t;
+    return s->n_latents == 0 ? 1 + factor * (n - 1) : factor * n;
 }
 
 static struct patch pixel_patch(const struct vae *v) {
@@ -124,16 +127,18 @@ enum err vae_stream_decode(struct vae_stream *s, struct tensor *frames, const st
     enum err rc = ERR_OK;
     struct vae *v = s->vae;
     struct patch patch = pixel_patch(v);
-    struct tensor z = s->patches, y, mu;
+    int64_t n = latent->dim[0];
+    struct tensor z = tensor_rows(&s->patches, 0, n), y;
+    /* A work buffer is free until the run begins. */
+    struct tensor mu = tensor_2d(s->run.work[0].data, tensor_n_rows(&z), v->config.z_dim);
 
-    ASSERT(s->direction == VAE_DECODE && latent->dim[0] == 1);
-    mu = tensor_2d(s->run.work[0].data, tensor_n_rows(&z), v->config.z_dim); /* free until the run */
+    ASSERT(s->direction == VAE_DECODE && n > 0 && (n == 1 || s->n_latents > 0));
     TRY(op_affine(v->dev, &mu, latent, &v->std, &v->mean, f));
     TRY(op_linear(v->dev, &z, &mu, &v->post, &v->post_b, ACT_NONE, f));
-    *frames = tensor_rows(&s->result, 0, vae_stream_frames(s));
+    *frames = tensor_rows(&s->result, 0, vae_stream_frames(s, n));
     TRY(vae_run_chunk(&s->run, &y, &z, f));
     TRY(op_unpatchify(v->dev, frames, &y, &patch, f));
-    s->n_chunks++;
+    s->n_latents += n;
 out:
     return rc;
 }
@@ -143,15 +148,17 @@ enum err vae_stream_encode(struct vae_stream *s, struct tensor *latent, const st
     enum err rc = ERR_OK;
     struct vae *v = s->vae;
     struct patch patch = pixel_patch(v);
-    struct tensor x = tensor_rows(&s->patches, 0, vae_stream_frames(s)), y;
+    int64_t n_frames = pixels->dim[0];
+    int64_t n = s->n_latents == 0 ? 1 : n_frames / v->config.factor_t;
+    struct tensor x = tensor_rows(&s->patches, 0, n_frames), y;
 
-    ASSERT(s->direction == VAE_ENCODE && pixels->dim[0] == x.dim[0]);
+    ASSERT(s->direction == VAE_ENCODE && n > 0 && n_frames == vae_stream_frames(s, n));
+    *latent = tensor_rows(&s->result, 0, n);
     TRY(op_patchify(v->dev, &x, pixels, &patch, f));
     TRY(vae_run_chunk(&s->run, &y, &x, f));
-    TRY(op_linear(v->dev, &s->result, &y, &v->quant, &v->quant_b, ACT_NONE, f));
-    TRY(op_affine(v->dev, &s->result, &s->result, &v->inv_std, &v->neg_mean, f));
-    *latent = s->result;
-    s->n_chunks++;
+    TRY(op_linear(v->dev, latent, &y, &v->quant, &v->quant_b, ACT_NONE, f));
+    TRY(op_affine(v->dev, latent, latent, &v->inv_std, &v->neg_mean, f));
+    s->n_latents += n;
 out:
     return rc;
 }
@@ -160,10 +167,11 @@ enum err vae_decode(struct vae *v, const struct tensor *latent, struct pool *poo
                     vae_frames_fn each, void *ctx, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(pool);
+    struct vae_shape one_latent = {.T = 1, .H = latent->dim[1], .W = latent->dim[2]};
     struct vae_stream s;
     int64_t first = 0;
 
-    TRY(vae_stream_make(&s, v, VAE_DECODE, latent->dim[1], latent->dim[2], pool, f));
+    TRY(vae_stream_make(&s, v, VAE_DECODE, &one_latent, pool, f));
     for (int64_t i = 0; i < latent->dim[0]; i++) {
         struct tensor one = tensor_rows(latent, i, 1), frames;
         TRY(vae_stream_decode(&s, &frames, &one, f));
@@ -179,15 +187,16 @@ enum err vae_encode(struct vae *v, struct tensor *latent, const struct tensor *p
                     struct pool *pool, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(pool);
+    struct vae_shape one_latent = {.T = 1, .H = latent->dim[1], .W = latent->dim[2]};
     struct vae_stream s;
     int64_t at = 0;
 
     ASSERT(pixels->dim[0] == 1 + v->config.factor_t * (latent->dim[0] - 1));
     ASSERT(pixels->dim[1] == latent->dim[1] * v->config.factor_s);
     ASSERT(pixels->dim[2] == latent->dim[2] * v->config.factor_s);
-    TRY(vae_stream_make(&s, v, VAE_ENCODE, latent->dim[1], latent->dim[2], pool, f));
+    TRY(vae_stream_make(&s, v, VAE_ENCODE, &one_latent, pool, f));
     for (int64_t i = 0; i < latent->dim[0]; i++) {
-        struct tensor chunk = tensor_rows(pixels, at, vae_stream_frames(&s)), one;
+        struct tensor chunk = tensor_rows(pixels, at, vae_stream_frames(&s, 1)), one;
         struct tensor to = tensor_rows(latent, i, 1);
         TRY(vae_stream_encode(&s, &one, &chunk, f));
         TRY(op_copy(v->dev, &to, &one, f));

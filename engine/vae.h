@@ -32,8 +32,8 @@ struct vae_stream {
     enum vae_direction direction;
     struct vae_run run;
     struct tensor patches; /* encode: the chunk after patchify; decode: latents after post_quant */
-    struct tensor result;  /* [T,H,W,3] or [1,h,w,z] of a chunk after the first */
-    int64_t n_chunks;      /* done so far */
+    struct tensor result;  /* frames [T,H,W,3] or latents [n,h,w,z] of the biggest chunk */
+    int64_t n_latents;     /* done so far */
 };
 
 /* Reads `folder`/config.json and the weights, which go to `pool`. The caller owns *out:
@@ -42,19 +42,22 @@ MUST_CHECK enum err vae_open(struct vae **out, struct device *dev, struct pool *
                              const char *folder, struct fail *f);
 void vae_close(struct vae *v); /* NULL is allowed; the weights stay with their pool */
 
-/* Caches and buffers come from `pool` and live as long as the caller keeps them there. `h` and
- * `w` are rows and columns of the latent. */
+/* Caches and buffers come from `pool` and live as long as the caller keeps them there. `latent`:
+ * the shape of the biggest chunk; T = 1 needs the least memory, more is for tests and GPUs. C is
+ * not read. */
 MUST_CHECK enum err vae_stream_make(struct vae_stream *s, struct vae *v,
-                                    enum vae_direction direction, int64_t h, int64_t w,
+                                    enum vae_direction direction, const struct vae_shape *latent,
                                     struct pool *pool, struct fail *f);
-/* latent [1,h,w,z] -> *frames [1 or factor_t, H,W,3], not clamped; valid until the next call. */
+/* latent [n,h,w,z], n = 1 in the first call and at most T later -> *frames [..,H,W,3], not
+ * clamped; valid until the next call. */
 MUST_CHECK enum err vae_stream_decode(struct vae_stream *s, struct tensor *frames,
                                       const struct tensor *latent, struct fail *f);
-/* pixels [1,H,W,3] at first, then [factor_t,H,W,3] -> *latent [1,h,w,z]; valid until the next. */
+/* pixels [1,H,W,3] at first, then [n * factor_t,H,W,3] -> *latent [n,h,w,z]; valid until the next
+ * call. */
 MUST_CHECK enum err vae_stream_encode(struct vae_stream *s, struct tensor *latent,
                                       const struct tensor *pixels, struct fail *f);
-/* Frames that the next call of vae_stream_encode() wants or of vae_stream_decode() gives. */
-int vae_stream_frames(const struct vae_stream *s);
+/* Frames that belong to the next n latents. */
+int64_t vae_stream_frames(const struct vae_stream *s, int64_t n);
 
 /* Called with [T,H,W,3] for each latent in order; `first` counts frames. Anything but ERR_OK stops
  * the decoding and is handed on. */

@@ -20,18 +20,17 @@ struct flow {
 
 typedef enum err (*layer_fn)(struct flow *w, const struct vae_layer *l, struct fail *f);
 
-/* A free work buffer, seen as [T,H,W,C]. */
+/* A free work buffer, seen as [T,H,W,C]. There is always one: a layer holds four at most. */
 static struct held hold(struct flow *w, int64_t T, int64_t H, int64_t W, int64_t C) {
-    for (int i = 0; i < VAE_WORK_BUFFERS; i++) {
-        if (w->r->busy >> i & 1) continue;
-        int64_t dims[] = {T, H, W, C};
-        struct held h = {tensor_of(w->r->work[i].data, DTYPE_F32, 4, dims), i};
-        ASSERT(tensor_count(&h.t) <= w->r->work[i].dim[0]);
-        w->r->busy |= 1u << i;
-        return h;
-    }
-    ASSERT(!"a layer holds more than the four work buffers");
-    return (struct held){0};
+    int at = 0;
+    while (w->r->busy >> at & 1) at++;
+    ASSERT(at < VAE_WORK_BUFFERS);
+
+    int64_t dims[] = {T, H, W, C};
+    struct held h = {tensor_of(w->r->work[at].data, DTYPE_F32, 4, dims), at};
+    ASSERT(tensor_count(&h.t) <= w->r->work[at].dim[0]);
+    w->r->busy |= 1u << at;
+    return h;
 }
 
 static void let_go(struct flow *w, const struct held *h) {
