@@ -2,12 +2,9 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
-#include "common/base/mem.h"
+#include "engine/backend_host.h"
 #include "engine/backend_ref_volume.h"
-#include "engine/half.h"
-#include "engine/rng.h"
 
 static enum err ref_open(struct device *dev, int n_threads, struct fail *f) {
     (void)dev, (void)n_threads, (void)f;
@@ -18,56 +15,9 @@ static void ref_close(struct device *dev) {
     (void)dev;
 }
 
-static void *ref_alloc(struct device *dev, size_t bytes) {
-    (void)dev;
-    return mem_take_aligned(bytes);
-}
-
-static void ref_release(struct device *dev, void *p) {
-    (void)dev;
-    mem_free_aligned(p);
-}
-
-static void ref_move(struct device *dev, void *to, const void *from, size_t bytes) {
-    (void)dev;
-    if (bytes) memmove(to, from, bytes);
-}
-
-static enum err ref_sync(struct device *dev, struct fail *f) {
-    (void)dev, (void)f;
-    return ERR_OK;
-}
-
 static void ref_report(struct device *dev, char *out, size_t size) {
     (void)dev;
     snprintf(out, size, "ref: plain loops, double sums, 1 thread");
-}
-
-static void ref_fill(struct device *dev, struct tensor *out, float value) {
-    (void)dev;
-    float *o = out->data;
-    for (int64_t i = 0, n = tensor_count(out); i < n; i++)
-        o[i] = value;
-}
-
-/* Element i of a tensor of any float type; the address may be unaligned (mapped files). */
-static float ref_value(const void *data, enum dtype dtype, int64_t i) {
-    uint16_t h;
-    float v;
-    const char *at = (const char *)data + (size_t)i * tensor_dtype_bytes(dtype);
-    if (dtype == DTYPE_F32) {
-        memcpy(&v, at, sizeof v);
-        return v;
-    }
-    memcpy(&h, at, sizeof h);
-    return dtype == DTYPE_BF16 ? half_bf16(h) : half_f16(h);
-}
-
-static void ref_cast(struct device *dev, struct tensor *out, const struct tensor *x) {
-    (void)dev;
-    float *o = out->data;
-    for (int64_t i = 0, n = tensor_count(out); i < n; i++)
-        o[i] = ref_value(x->data, x->dtype, i);
 }
 
 static double act_of(double x, enum act act) {
@@ -268,46 +218,19 @@ static void ref_affine(struct device *dev, struct tensor *out, const struct tens
         po[i] = (float)((double)px[i] * (double)ps[i % C] + (double)pt[i % C]);
 }
 
-static void ref_embed(struct device *dev, struct tensor *out, const struct tensor *table,
-                      const struct tensor *ids) {
-    (void)dev;
-    int64_t N = tensor_count(ids), C = tensor_n_cols(out);
-    const int32_t *id = ids->data;
-    float *po = out->data;
-    for (int64_t i = 0; i < N; i++)
-        for (int64_t c = 0; c < C; c++)
-            po[i * C + c] = ref_value(table->data, table->dtype, id[i] * C + c);
-}
-
-static void ref_noise(struct device *dev, struct tensor *out, const struct noise_key *key,
-                      uint64_t first) {
-    (void)dev;
-    rng_normal_fill(key->seed, key->stream, first, out->data, tensor_count(out));
-}
-
-static void ref_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x) {
-    (void)dev;
-    const float *px = x->data;
-    uint8_t *po = out->data;
-    for (int64_t i = 0, n = tensor_count(x); i < n; i++) {
-        double v = px[i] < -1.0f ? -1 : px[i] > 1.0f ? 1 : (double)px[i];
-        po[i] = v == v ? (uint8_t)lrint((v + 1) * 127.5) : 0;
-    }
-}
-
 const struct backend_ops backend_ref = {
     .name = "ref",
     .open = ref_open,
     .close = ref_close,
-    .alloc = ref_alloc,
-    .release = ref_release,
-    .upload = ref_move,
-    .download = ref_move,
-    .copy = ref_move,
-    .sync = ref_sync,
+    .alloc = backend_host_alloc,
+    .release = backend_host_release,
+    .upload = backend_host_move,
+    .download = backend_host_move,
+    .copy = backend_host_move,
+    .sync = backend_host_sync,
     .report = ref_report,
-    .fill = ref_fill,
-    .cast = ref_cast,
+    .fill = backend_host_fill,
+    .cast = backend_host_cast,
     .linear = ref_linear,
     .attention = ref_attention,
     .norm = ref_norm,
@@ -323,9 +246,9 @@ const struct backend_ops backend_ref = {
     .time_split = backend_ref_volume_time_split,
     .dup_up_add = backend_ref_volume_dup_up_add,
     .avg_down_add = backend_ref_volume_avg_down_add,
-    .embed = ref_embed,
+    .embed = backend_host_embed,
     .patchify = backend_ref_volume_patchify,
     .unpatchify = backend_ref_volume_unpatchify,
-    .noise = ref_noise,
-    .pack_rgb = ref_pack_rgb,
+    .noise = backend_host_noise,
+    .pack_rgb = backend_host_pack_rgb,
 };

@@ -4,9 +4,10 @@
 #include <time.h>
 
 #include "common/base/assert.h"
+#include "engine/backend_cpu.h"
 #include "engine/backend_ref.h"
 
-static const struct backend_ops *const backends[] = {&backend_ref};
+static const struct backend_ops *const backends[] = {&backend_cpu, &backend_ref};
 
 static const char *const op_names[DEVICE_OP_COUNT] = {
     [DEVICE_OP_LINEAR] = "linear", [DEVICE_OP_ATTENTION] = "attention",

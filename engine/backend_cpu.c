@@ -1,0 +1,324 @@
+#include "engine/backend_cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/mem.h"
+#include "engine/backend_host.h"
+#include "engine/backend_ref_volume.h"
+#include "engine/cpu/cpu_attention.h"
+#include "engine/cpu/cpu_conv.h"
+
+/* Fewer elements than this are not worth waking a thread. */
+enum { CPU_TILE_ELEMENTS = 16384, CPU_TILE_ROWS_MIN = 32, CPU_TILES_PER_THREAD = 4 };
+
+struct cpu {
+    struct cpu_pool *pool;
+    struct cpu_blas blas;
+    const struct cpu_vec *vec;
+};
+
+static struct cpu *cpu_of(struct device *dev) {
+    return dev->self;
+}
+
+static void cpu_close(struct device *dev) {
+    struct cpu *c = dev->self;
+    if (!c) return;
+    cpu_pool_close(c->pool);
+    cpu_blas_close(&c->blas);
+    mem_free(c);
+    dev->self = NULL;
+}
+
+static enum err cpu_open(struct device *dev, int n_threads, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct cpu *c = mem_take(1, sizeof *c);
+    if (!c) return FAIL(f, ERR_NOMEM, "no memory for the device");
+    dev->self = c;
+    c->vec = cpu_vec_find(NULL);
+    TRY(cpu_blas_open(&c->blas, f));
+    TRY(cpu_pool_open(&c->pool, n_threads, f));
+out:
+    if (rc != ERR_OK) cpu_close(dev);
+    return rc;
+}
+
+static void cpu_report(struct device *dev, char *out, size_t size) {
+    const struct cpu *c = cpu_of(dev);
+    snprintf(out, size, "cpu: %d threads, %s loops, OpenBLAS %s", cpu_pool_n_threads(c->pool),
+             c->vec->name, c->blas.core_name);
+}
+
+/* Work on rows: what a tile of rows needs to know. */
+struct rows {
+    struct device *dev;
+    const struct cpu *cpu;
+    struct tensor *out;
+    const struct tensor *x, *y, *z;
+    const struct norm_opts *norm;
+    const struct mod_table *mod;
+    int row_a, row_b, n_heads;
+    float s;
+    enum act act;
+    int64_t N, C, per_tile;
+    void (*one)(const struct rows *r, int64_t first, int64_t n);
+};
+
+static void rows_tile(void *ctx, int64_t tile, int thread) {
+    const struct rows *r = ctx;
+    (void)thread;
+    int64_t first = tile * r->per_tile;
+    r->one(r, first, r->N - first < r->per_tile ? r->N - first : r->per_tile);
+}
+
+static void rows_run(struct rows *r) {
+    r->cpu = r->dev->self;
+    r->per_tile = CPU_TILE_ELEMENTS / (r->C > 0 ? r->C : 1);
+    if (r->per_tile < 1) r->per_tile = 1;
+    cpu_pool_run(r->cpu->pool, (r->N + r->per_tile - 1) / r->per_tile, rows_tile, r);
+}
+
+/* Elementwise ops have no rows: they are cut into runs of equal length. */
+static struct rows flat(struct device *dev, struct tensor *out, const struct tensor *x) {
+    return (struct rows){.dev = dev, .out = out, .x = x, .N = tensor_count(x), .C = 1};
+}
+
+static struct rows by_row(struct device *dev, struct tensor *out, const struct tensor *x) {
+    return (struct rows){
+        .dev = dev, .out = out, .x = x, .N = tensor_n_rows(x), .C = tensor_n_cols(x)};
+}
+
+static float *out_at(const struct rows *r, int64_t row) {
+    return (float *)r->out->data + row * r->C;
+}
+
+static const float *in_at(const struct tensor *t, const struct rows *r, int64_t row) {
+    return (const float *)t->data + row * r->C;
+}
+
+static void act_one(const struct rows *r, int64_t first, int64_t n) {
+    r->cpu->vec->act(out_at(r, first), in_at(r->x, r, first), NULL, n, r->act);
+}
+
+static void cpu_act(struct device *dev, struct tensor *out, const struct tensor *x, enum act act) {
+    struct rows r = flat(dev, out, x);
+    r.act = act;
+    r.one = act_one;
+    rows_run(&r);
+}
+
+static void add_scaled_one(const struct rows *r, int64_t first, int64_t n) {
+    r->cpu->vec->add_scaled(out_at(r, first), in_at(r->x, r, first), in_at(r->y, r, first), r->s,
+                            n);
+}
+
+static void cpu_add_scaled(struct device *dev, struct tensor *out, const struct tensor *a,
+                           const struct tensor *b, float s) {
+    struct rows r = flat(dev, out, a);
+    r.y = b;
+    r.s = s;
+    r.one = add_scaled_one;
+    rows_run(&r);
+}
+
+static void mul_one(const struct rows *r, int64_t first, int64_t n) {
+    r->cpu->vec->mul(out_at(r, first), in_at(r->x, r, first), in_at(r->y, r, first), n);
+}
+
+static void cpu_mul(struct device *dev, struct tensor *out, const struct tensor *a,
+                    const struct tensor *b) {
+    struct rows r = flat(dev, out, a);
+    r.y = b;
+    r.one = mul_one;
+    rows_run(&r);
+}
+
+static void affine_one(const struct rows *r, int64_t first, int64_t n) {
+    for (int64_t i = first; i < first + n; i++)
+        r->cpu->vec->affine(out_at(r, i), in_at(r->x, r, i), r->y->data, r->z->data, r->C);
+}
+
+static void cpu_affine(struct device *dev, struct tensor *out, const struct tensor *x,
+                       const struct tensor *scale, const struct tensor *shift) {
+    struct rows r = by_row(dev, out, x);
+    r.y = scale;
+    r.z = shift;
+    r.one = affine_one;
+    rows_run(&r);
+}
+
+static void norm_one(const struct rows *r, int64_t first, int64_t n) {
+    for (int64_t i = first; i < first + n; i++)
+        r->cpu->vec->norm(out_at(r, i), in_at(r->x, r, i), r->C, r->norm);
+}
+
+static void cpu_norm(struct device *dev, struct tensor *out, const struct tensor *x,
+                     const struct norm_opts *o) {
+    struct rows r = by_row(dev, out, x);
+    r.norm = o;
+    r.one = norm_one;
+    rows_run(&r);
+}
+
+static const float *mod_row(const struct mod_table *m, int64_t token, int row) {
+    const int32_t *index = m->index ? m->index->data : NULL;
+    int64_t set = index ? index[token] : 0;
+    return (const float *)m->table->data + (set * m->table->dim[1] + row) * m->table->dim[2];
+}
+
+static void norm_mod_one(const struct rows *r, int64_t first, int64_t n) {
+    for (int64_t i = first; i < first + n; i++)
+        r->cpu->vec->norm_mod(out_at(r, i), in_at(r->x, r, i), mod_row(r->mod, i, r->row_a),
+                              mod_row(r->mod, i, r->row_b), r->C, r->s);
+}
+
+static void cpu_norm_mod(struct device *dev, struct tensor *out, const struct tensor *x,
+                         const struct mod_table *mod, int shift_row, int scale_row, float eps) {
+    struct rows r = by_row(dev, out, x);
+    r.mod = mod;
+    r.row_a = shift_row;
+    r.row_b = scale_row;
+    r.s = eps;
+    r.one = norm_mod_one;
+    rows_run(&r);
+}
+
+static void gate_add_one(const struct rows *r, int64_t first, int64_t n) {
+    for (int64_t i = first; i < first + n; i++)
+        r->cpu->vec->affine(out_at(r, i), in_at(r->y, r, i), mod_row(r->mod, i, r->row_a),
+                            out_at(r, i), r->C);
+}
+
+static void cpu_gate_add(struct device *dev, struct tensor *x, const struct tensor *y,
+                         const struct mod_table *mod, int gate_row) {
+    struct rows r = by_row(dev, x, x);
+    r.y = y;
+    r.mod = mod;
+    r.row_a = gate_row;
+    r.one = gate_add_one;
+    rows_run(&r);
+}
+
+static void rope_one(const struct rows *r, int64_t first, int64_t n) {
+    int64_t D = r->C / r->n_heads;
+    for (int64_t i = first; i < first + n; i++)
+        for (int h = 0; h < r->n_heads; h++)
+            r->cpu->vec->rope(out_at(r, i) + h * D, (const float *)r->y->data + i * D, D);
+}
+
+static void cpu_rope(struct device *dev, struct tensor *x, const struct tensor *table,
+                     int n_heads) {
+    struct rows r = by_row(dev, x, x);
+    r.y = table;
+    r.n_heads = n_heads;
+    r.one = rope_one;
+    rows_run(&r);
+}
+
+/* A matrix product is cut along its longer side; bias and activation follow while it is warm. */
+struct linear {
+    const struct cpu *cpu;
+    struct tensor *out;
+    const struct tensor *x, *w, *b;
+    enum act act;
+    int64_t N, K, O, rows, cols, n_col_tiles;
+};
+
+static void linear_tile(void *ctx, int64_t tile, int thread) {
+    const struct linear *l = ctx;
+    (void)thread;
+    int64_t row = tile / l->n_col_tiles * l->rows, col = tile % l->n_col_tiles * l->cols;
+    int64_t m = l->N - row < l->rows ? l->N - row : l->rows;
+    int64_t n = l->O - col < l->cols ? l->O - col : l->cols;
+    float *out = (float *)l->out->data + row * l->O + col;
+    struct cpu_gemm g = {.m = m,
+                         .n = n,
+                         .k = l->K,
+                         .alpha = 1.0f,
+                         .a = {(const float *)l->x->data + row * l->K, l->K},
+                         .b = {(const float *)l->w->data + col * l->K, l->K},
+                         .out = out,
+                         .out_stride = l->O};
+    cpu_blas_nt(&l->cpu->blas, &g);
+    if (!l->b && l->act == ACT_NONE) return;
+    for (int64_t i = 0; i < m; i++)
+        l->cpu->vec->act(out + i * l->O, out + i * l->O,
+                         l->b ? (const float *)l->b->data + col : NULL, n, l->act);
+}
+
+static int64_t share(int64_t n, int64_t n_threads, int64_t least) {
+    int64_t each = (n + n_threads * CPU_TILES_PER_THREAD - 1) / (n_threads * CPU_TILES_PER_THREAD);
+    each = (each + 15) / 16 * 16;
+    return each < least ? least : each;
+}
+
+static void cpu_linear(struct device *dev, struct tensor *out, const struct tensor *x,
+                       const struct tensor *w, const struct tensor *b, enum act act) {
+    struct linear l = {.cpu = dev->self, .out = out, .x = x, .w = w, .b = b, .act = act};
+    l.N = tensor_n_rows(x), l.K = tensor_n_cols(x), l.O = w->dim[0];
+    int n_threads = cpu_pool_n_threads(l.cpu->pool);
+    bool is_tall = l.N >= l.O / 2 || l.N >= CPU_TILE_ROWS_MIN * 4 * n_threads;
+    l.rows = is_tall ? share(l.N, n_threads, CPU_TILE_ROWS_MIN * 2) : l.N;
+    l.cols = is_tall ? l.O : share(l.O, n_threads, CPU_TILE_ROWS_MIN);
+    if (l.N == 0 || l.O == 0) return;
+    l.n_col_tiles = (l.O + l.cols - 1) / l.cols;
+    cpu_pool_run(l.cpu->pool, (l.N + l.rows - 1) / l.rows * l.n_col_tiles, linear_tile, &l);
+}
+
+static enum err cpu_attention_op(struct device *dev, struct tensor *out, const struct tensor *q,
+                                 const struct tensor *k, const struct tensor *v,
+                                 const struct attention_opts *o, struct fail *f) {
+    const struct cpu *c = cpu_of(dev);
+    struct cpu_attention a = {.pool = c->pool,
+                              .vec = c->vec,
+                              .blas = &c->blas,
+                              .out = out,
+                              .q = q,
+                              .k = k,
+                              .v = v,
+                              .o = o};
+    return cpu_attention_run(&a, f);
+}
+
+static enum err cpu_conv_op(struct device *dev, struct tensor *out, const struct tensor *x,
+                            const struct conv_opts *o, struct fail *f) {
+    const struct cpu *c = cpu_of(dev);
+    return cpu_conv_run(c->pool, c->vec, out, x, o, f);
+}
+
+/* What only moves numbers, or runs once per clip, is shared with the oracle. */
+const struct backend_ops backend_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .alloc = backend_host_alloc,
+    .release = backend_host_release,
+    .upload = backend_host_move,
+    .download = backend_host_move,
+    .copy = backend_host_move,
+    .sync = backend_host_sync,
+    .report = cpu_report,
+    .fill = backend_host_fill,
+    .cast = backend_host_cast,
+    .linear = cpu_linear,
+    .attention = cpu_attention_op,
+    .norm = cpu_norm,
+    .norm_mod = cpu_norm_mod,
+    .gate_add = cpu_gate_add,
+    .rope = cpu_rope,
+    .act = cpu_act,
+    .add_scaled = cpu_add_scaled,
+    .mul = cpu_mul,
+    .affine = cpu_affine,
+    .conv = cpu_conv_op,
+    .upsample2 = backend_ref_volume_upsample2,
+    .time_split = backend_ref_volume_time_split,
+    .dup_up_add = backend_ref_volume_dup_up_add,
+    .avg_down_add = backend_ref_volume_avg_down_add,
+    .embed = backend_host_embed,
+    .patchify = backend_ref_volume_patchify,
+    .unpatchify = backend_ref_volume_unpatchify,
+    .noise = backend_host_noise,
+    .pack_rgb = backend_host_pack_rgb,
+};

@@ -1,0 +1,19 @@
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#define VEC_N            8
+#define VEC_TARGET       __attribute__((target("avx2,fma")))
+#define VEC_SET1(s)      ((vec)_mm256_set1_ps(s))
+#define VEC_FMA(a, b, c) ((vec)_mm256_fmadd_ps(a, b, c))
+#define VEC_MAX(a, b)    ((vec)_mm256_max_ps(a, b))
+
+#include "engine/cpu/cpu_vec_types.h"
+
+#include "engine/cpu/cpu_vec_body.h"
+
+TILE_SET(4, 3)
+TILE_SET(2, 6)
+TILE_SET(1, 8)
+
+VEC_TABLE(avx2, TILE_KIND(4, 3), TILE_KIND(2, 6), TILE_KIND(1, 8));
+#endif

@@ -1,0 +1,21 @@
+/* For any x86-64 (SSE2), and, being vector extensions only, for any processor. */
+#define VEC_N 4
+#define VEC_TARGET
+#define VEC_SET1(s)      ((vec){(s), (s), (s), (s)})
+#define VEC_FMA(a, b, c) ((a) * (b) + (c))
+#define VEC_MAX(a, b)    vec_larger(a, b)
+
+#include "engine/cpu/cpu_vec_types.h"
+
+static inline vec vec_larger(vec a, vec b) {
+    vec_int keep = a > b;
+    return (vec)(((vec_int)a & keep) | ((vec_int)b & ~keep));
+}
+
+#include "engine/cpu/cpu_vec_body.h"
+
+TILE_SET(4, 2)
+TILE_SET(2, 4)
+TILE_SET(1, 6)
+
+VEC_TABLE(base, TILE_KIND(4, 2), TILE_KIND(2, 4), TILE_KIND(1, 6));

@@ -1,0 +1,304 @@
+/* cpu_vec_body.h - the source that cpu_vec_{base,avx2,avx512}.c compile. They define, before:
+ *   VEC_N       floats in a vector          VEC_TARGET  attribute that unlocks the instructions
+ *   VEC_FMA, VEC_MAX, VEC_SET1              and the types of cpu_vec_types.h
+ * Every function carries VEC_TARGET, so that nothing leaks into code for other processors. */
+
+#define HOT  static inline __attribute__((always_inline)) VEC_TARGET
+#define COLD static VEC_TARGET
+
+HOT vec vec_load(const float *p) {
+    return *(const vec_any *)p;
+}
+
+HOT void vec_store(float *p, vec v) {
+    *(vec_any *)p = v;
+}
+
+/* The last 1..VEC_N-1 floats of a row; missing lanes read `other`. */
+HOT vec vec_load_n(const float *p, int64_t n, float other) {
+    float t[VEC_N];
+    for (int i = 0; i < VEC_N; i++)
+        t[i] = i < n ? p[i] : other;
+    return vec_load(t);
+}
+
+HOT void vec_store_n(float *p, vec v, int64_t n) {
+    float t[VEC_N];
+    vec_store(t, v);
+    for (int64_t i = 0; i < n; i++)
+        p[i] = t[i];
+}
+
+HOT float vec_sum(vec v) {
+    float t[VEC_N], s = 0;
+    vec_store(t, v);
+    for (int i = 0; i < VEC_N; i++)
+        s += t[i];
+    return s;
+}
+
+HOT float vec_top(vec v) {
+    float t[VEC_N], s;
+    vec_store(t, v);
+    s = t[0];
+    for (int i = 1; i < VEC_N; i++)
+        s = t[i] > s ? t[i] : s;
+    return s;
+}
+
+/* exp in float accuracy (2e-7): split off the power of two, a polynomial for the rest. */
+HOT vec vec_exp(vec x) {
+    const vec magic = VEC_SET1(12582912.0f); /* 1.5 * 2^23: adding it rounds to an integer */
+    x = VEC_MAX(x, VEC_SET1(-87.0f));
+    x = -VEC_MAX(-x, VEC_SET1(-88.0f));
+    vec n = VEC_FMA(x, VEC_SET1(1.44269504f), magic) - magic;
+    vec r = VEC_FMA(n, VEC_SET1(-0.693359375f), x);
+    r = VEC_FMA(n, VEC_SET1(2.12194440e-4f), r);
+    vec p = VEC_SET1(1.9875691500e-4f);
+    p = VEC_FMA(p, r, VEC_SET1(1.3981999507e-3f));
+    p = VEC_FMA(p, r, VEC_SET1(8.3334519073e-3f));
+    p = VEC_FMA(p, r, VEC_SET1(4.1665795894e-2f));
+    p = VEC_FMA(p, r, VEC_SET1(1.6666665459e-1f));
+    p = VEC_FMA(p, r, VEC_SET1(5.0000001201e-1f));
+    p = VEC_FMA(p, r * r, r + VEC_SET1(1.0f));
+    vec_int power = (__builtin_convertvector(n, vec_int) + 127) << 23;
+    return p * (vec)power;
+}
+
+HOT vec vec_silu(vec x) {
+    return x / (VEC_SET1(1.0f) + vec_exp(-x));
+}
+
+/* 0.5 (1 + tanh u) is 1 / (1 + exp(-2u)). */
+HOT vec vec_gelu_tanh(vec x) {
+    vec u = VEC_SET1(-2.0f * 0.7978845608f) * VEC_FMA(VEC_SET1(0.044715f) * x * x, x, x);
+    return x / (VEC_SET1(1.0f) + vec_exp(u));
+}
+
+HOT vec vec_gelu_erf(vec x) {
+    float t[VEC_N];
+    vec_store(t, x);
+    for (int i = 0; i < VEC_N; i++)
+        t[i] = 0.5f * t[i] * (1.0f + erff(t[i] * 0.70710678f));
+    return vec_load(t);
+}
+
+HOT vec vec_act(vec x, enum act act) {
+    if (act == ACT_SILU) return vec_silu(x);
+    if (act == ACT_GELU_TANH) return vec_gelu_tanh(x);
+    if (act == ACT_GELU_ERF) return vec_gelu_erf(x);
+    return x;
+}
+
+/* `one` is a statement about vectors at i; the tail runs it on a padded copy. */
+#define EACH(n, full, tail)                  \
+    do {                                     \
+        int64_t i = 0;                       \
+        for (; i + VEC_N <= (n); i += VEC_N) \
+            full;                            \
+        if (i < (n)) tail;                   \
+    } while (0)
+
+COLD void act_rows(float *out, const float *x, const float *b, int64_t n, enum act act) {
+    EACH(n,
+         vec_store(out + i, vec_act(b ? vec_load(x + i) + vec_load(b + i) : vec_load(x + i), act)),
+         vec_store_n(out + i,
+                     vec_act(vec_load_n(x + i, n - i, 0) +
+                                 (b ? vec_load_n(b + i, n - i, 0) : VEC_SET1(0.0f)),
+                             act),
+                     n - i));
+}
+
+COLD void add_scaled_rows(float *out, const float *a, const float *b, float s, int64_t n) {
+    EACH(n, vec_store(out + i, VEC_FMA(VEC_SET1(s), vec_load(b + i), vec_load(a + i))),
+         vec_store_n(out + i,
+                     VEC_FMA(VEC_SET1(s), vec_load_n(b + i, n - i, 0), vec_load_n(a + i, n - i, 0)),
+                     n - i));
+}
+
+COLD void mul_rows(float *out, const float *a, const float *b, int64_t n) {
+    EACH(n, vec_store(out + i, vec_load(a + i) * vec_load(b + i)),
+         vec_store_n(out + i, vec_load_n(a + i, n - i, 0) * vec_load_n(b + i, n - i, 0), n - i));
+}
+
+COLD void affine_rows(float *out, const float *x, const float *scale, const float *shift,
+                      int64_t n) {
+    EACH(n, vec_store(out + i, VEC_FMA(vec_load(x + i), vec_load(scale + i), vec_load(shift + i))),
+         vec_store_n(out + i,
+                     VEC_FMA(vec_load_n(x + i, n - i, 0), vec_load_n(scale + i, n - i, 0),
+                             vec_load_n(shift + i, n - i, 0)),
+                     n - i));
+}
+
+COLD void scale_rows(float *x, float s, int64_t n) {
+    EACH(n, vec_store(x + i, vec_load(x + i) * VEC_SET1(s)),
+         vec_store_n(x + i, vec_load_n(x + i, n - i, 0) * VEC_SET1(s), n - i));
+}
+
+COLD float row_sum(const float *x, int64_t n) {
+    vec sum = VEC_SET1(0.0f);
+    EACH(n, sum += vec_load(x + i), sum += vec_load_n(x + i, n - i, 0));
+    return vec_sum(sum);
+}
+
+COLD float row_square(const float *x, float mean, int64_t n) {
+    vec sum = VEC_SET1(0.0f), m = VEC_SET1(mean);
+    EACH(n, sum = VEC_FMA(vec_load(x + i) - m, vec_load(x + i) - m, sum),
+         sum =
+             VEC_FMA(vec_load_n(x + i, n - i, mean) - m, vec_load_n(x + i, n - i, mean) - m, sum));
+    return vec_sum(sum);
+}
+
+COLD float row_gain(const float *x, int64_t n, enum norm_kind kind, float eps, float *mean) {
+    *mean = kind == NORM_LAYER ? row_sum(x, n) / (float)n : 0.0f;
+    float square = row_square(x, *mean, n);
+    if (kind == NORM_L2) {
+        float length = sqrtf(square);
+        return sqrtf((float)n) / (length > eps ? length : eps);
+    }
+    return 1.0f / sqrtf(square / (float)n + eps);
+}
+
+HOT vec norm_value(vec x, vec mean, vec gain, vec w, vec b, enum act act) {
+    return vec_act(VEC_FMA((x - mean) * gain, w, b), act);
+}
+
+HOT void norm_apply(float *out, const float *x, int64_t n, float mean, float gain, const float *w,
+                    const float *b, float w_plus, enum act act) {
+    vec m = VEC_SET1(mean), g = VEC_SET1(gain), plus = VEC_SET1(w_plus), zero = VEC_SET1(0.0f);
+    EACH(n,
+         vec_store(out + i, norm_value(vec_load(x + i), m, g, plus + (w ? vec_load(w + i) : zero),
+                                       b ? vec_load(b + i) : zero, act)),
+         vec_store_n(out + i,
+                     norm_value(vec_load_n(x + i, n - i, 0), m, g,
+                                plus + (w ? vec_load_n(w + i, n - i, 0) : zero),
+                                b ? vec_load_n(b + i, n - i, 0) : zero, act),
+                     n - i));
+}
+
+COLD void norm_row(float *out, const float *x, int64_t n, const struct norm_opts *o) {
+    float mean, gain = row_gain(x, n, o->kind, o->eps, &mean);
+    const float *w = o->w ? o->w->data : NULL, *b = o->b ? o->b->data : NULL;
+    if (o->act == ACT_SILU)
+        norm_apply(out, x, n, mean, gain, w, b, w ? 0.0f : 1.0f, ACT_SILU);
+    else if (o->act == ACT_NONE)
+        norm_apply(out, x, n, mean, gain, w, b, w ? 0.0f : 1.0f, ACT_NONE);
+    else
+        norm_apply(out, x, n, mean, gain, w, b, w ? 0.0f : 1.0f, o->act);
+}
+
+COLD void norm_mod_row(float *out, const float *x, const float *shift, const float *scale,
+                       int64_t n, float eps) {
+    float mean, gain = row_gain(x, n, NORM_LAYER, eps, &mean);
+    norm_apply(out, x, n, mean, gain, scale, shift, 1.0f, ACT_NONE);
+}
+
+COLD void rope_row(float *x, const float *table, int64_t n) {
+    for (int64_t i = 0; i < n; i += 2) {
+        float a = x[i], b = x[i + 1], c = table[i], s = table[i + 1];
+        x[i] = a * c - b * s;
+        x[i + 1] = a * s + b * c;
+    }
+}
+
+HOT vec logit(const float *s, int64_t i, vec scale, const float *const bias[2]) {
+    vec v = vec_load(s + i) * scale;
+    if (bias[0]) v += vec_load(bias[0] + i);
+    if (bias[1]) v += vec_load(bias[1] + i);
+    return v;
+}
+
+HOT vec logit_n(const float *s, int64_t i, int64_t n, vec scale, const float *const bias[2]) {
+    vec v = vec_load_n(s + i, n, 0) * scale;
+    if (bias[0]) v += vec_load_n(bias[0] + i, n, 0);
+    if (bias[1]) v += vec_load_n(bias[1] + i, n, 0);
+    float t[VEC_N];
+    vec_store(t, v);
+    return vec_load_n(t, n, -INFINITY);
+}
+
+COLD float softmax_row(float *s, int64_t n, float scale, const float *const bias[2], float *top,
+                       float *sum) {
+    vec most = VEC_SET1(-INFINITY), by = VEC_SET1(scale), total = VEC_SET1(0.0f);
+    EACH(
+        n,
+        {
+            vec v = logit(s, i, by, bias);
+            vec_store(s + i, v);
+            most = VEC_MAX(most, v);
+        },
+        {
+            vec v = logit_n(s, i, n - i, by, bias);
+            vec_store_n(s + i, v, n - i);
+            most = VEC_MAX(most, v);
+        });
+    float now = vec_top(most);
+    now = now > *top ? now : *top;
+    float before = *top == -INFINITY ? 0.0f : expf(*top - now);
+    vec m = VEC_SET1(now);
+    EACH(
+        n,
+        {
+            vec e = vec_exp(vec_load(s + i) - m);
+            total += e;
+            vec_store(s + i, e);
+        },
+        {
+            float t[VEC_N];
+            vec_store(t, vec_exp(vec_load_n(s + i, n - i, now) - m));
+            vec e = vec_load_n(t, n - i, 0);
+            total += e;
+            vec_store_n(s + i, e, n - i);
+        });
+    *sum = *sum * before + vec_sum(total);
+    *top = now;
+    return before;
+}
+
+/* All accumulators stay in registers while the taps go by: MR pixels times NV vectors. */
+#define TILE(name, MR, NV)                                                    \
+    COLD void name(const struct cpu_vec_tile *t) {                            \
+        vec acc[MR][NV];                                                      \
+        for (int p = 0; p < MR; p++)                                          \
+            for (int v = 0; v < NV; v++)                                      \
+                acc[p][v] = VEC_SET1(0.0f);                                   \
+        for (int i = 0; i < t->n_taps; i++) {                                 \
+            const float *x = t->tap[i].x + t->x, *w = t->tap[i].w;            \
+            for (int64_t k = 0; k < t->run; k++, w += NV * VEC_N) {           \
+                vec b[NV];                                                    \
+                for (int v = 0; v < NV; v++)                                  \
+                    b[v] = vec_load(w + v * VEC_N);                           \
+                for (int p = 0; p < MR; p++) {                                \
+                    vec a = VEC_SET1(x[p * t->stride + k]);                   \
+                    for (int v = 0; v < NV; v++)                              \
+                        acc[p][v] = VEC_FMA(a, b[v], acc[p][v]);              \
+                }                                                             \
+            }                                                                 \
+        }                                                                     \
+        for (int p = 0; p < MR; p++)                                          \
+            for (int v = 0; v < NV; v++)                                      \
+                vec_store(t->out + p * t->out_stride + v * VEC_N, acc[p][v]); \
+    }
+
+#define TILE_KIND(NV, MR)                                                               \
+    {                                                                                   \
+        .nr = (NV)*VEC_N, .mr = MR, .many = tile_##NV##_many, .four = tile_##NV##_four, \
+        .one = tile_##NV##_one                                                          \
+    }
+#define TILE_SET(NV, MR) \
+    TILE(tile_##NV##_many, MR, NV) TILE(tile_##NV##_four, 4, NV) TILE(tile_##NV##_one, 1, NV)
+
+#define VEC_TABLE(isa, ...)                \
+    const struct cpu_vec cpu_vec_##isa = { \
+        .name = #isa,                      \
+        .act = act_rows,                   \
+        .add_scaled = add_scaled_rows,     \
+        .mul = mul_rows,                   \
+        .affine = affine_rows,             \
+        .norm = norm_row,                  \
+        .norm_mod = norm_mod_row,          \
+        .rope = rope_row,                  \
+        .softmax = softmax_row,            \
+        .scale = scale_rows,               \
+        .tile = {__VA_ARGS__},             \
+    }
