@@ -108,6 +108,12 @@ static void put_adjective(struct draft *d, enum lexicon_slot slot, int value, in
     put_gap(d);
 }
 
+/* Some things wear their colour: a person in red clothes. A canvas shows it only when painted. */
+static int has_colour_before(enum caption_lang lang, int cls) {
+    if (cls == WORLD_CLASS_PERSON) return lang == CAPTION_ZH;
+    return cls != WORLD_CLASS_CANVAS && world_own_colour((enum world_class)cls) < 0;
+}
+
 /* Attributes of a thing that is new. What is usual (middle size, matte) is said half of the time.
  */
 static void put_attributes(struct draft *d, const struct world_entity *e) {
@@ -116,8 +122,19 @@ static void put_attributes(struct draft *d, const struct world_entity *e) {
     put_adjective(d, LEXICON_SIZE, e->size, e->size == WORLD_SIZE_MEDIUM ? usual : other);
     if (!is_dull || !is_alive(e->cls))
         put_adjective(d, LEXICON_MATERIAL, e->material, is_dull ? usual : other);
-    if (world_own_colour(e->cls) < 0)
-        put_adjective(d, LEXICON_COLOUR, e->colour, d->is_brief ? 80 : 100);
+    if (!has_colour_before(d->lang, e->cls) || !draw_percent(d, d->is_brief ? 80 : 100)) return;
+    if (e->cls == WORLD_CLASS_PERSON) put_str(d, "穿");
+    put_adjective(d, LEXICON_COLOUR, e->colour, 100);
+    if (e->cls == WORLD_CLASS_PERSON) put_str(d, "衣服的");
+}
+
+/* " in red clothes" after a new person. */
+static void put_clothes(struct draft *d, const struct world_entity *e) {
+    if (d->lang != CAPTION_EN || e->cls != WORLD_CLASS_PERSON) return;
+    if (!draw_percent(d, d->is_brief ? 60 : 100)) return;
+    put_str(d, " in ");
+    put_adjective(d, LEXICON_COLOUR, e->colour, 100);
+    put_word(d, LEXICON_TINT, 0, LEXICON_ANY);
 }
 
 /* "a" before a vowel becomes "an": looks at what was written after the article. */
@@ -133,12 +150,13 @@ static void put_new(struct draft *d, int i) {
     size_t at = d->n;
     int has_article = !(d->is_brief && draw_percent(d, 15));
     if (has_article) {
-        put_word(d, LEXICON_ARTICLE, 0, LEXICON_ANY);
+        put_word(d, LEXICON_ARTICLE, 0, e->cls);
         put_gap(d);
     }
     put_attributes(d, e);
     put_word(d, LEXICON_CLASS, e->cls, LEXICON_ANY);
     if (has_article) mend_article(d, at);
+    put_clothes(d, e);
     d->is_known[i] = 1;
 }
 
@@ -160,12 +178,14 @@ static void put_known(struct draft *d, int i) {
     const struct world_entity *e = &d->s->ent[i];
     int n_class, n_colour, order;
     count_alike(d->s, i, &n_class, &n_colour, &order);
-    put_word(d, LEXICON_ARTICLE, 1, LEXICON_ANY);
+    int has_colour = has_colour_before(d->lang, e->cls) && e->cls != WORLD_CLASS_PERSON;
+    int has_order = n_class > 0 && (n_colour > 0 || !has_colour);
+    if (!has_order || d->lang == CAPTION_EN) put_word(d, LEXICON_ARTICLE, 1, e->cls);
     put_gap(d);
-    if (n_class > 0 && (n_colour > 0 || world_own_colour(e->cls) >= 0))
+    if (has_order)
         put_adjective(d, LEXICON_OTHER, order, 100);
-    else if (n_class > 0 || (world_own_colour(e->cls) < 0 && draw_percent(d, 50)))
-        put_adjective(d, LEXICON_COLOUR, e->colour, 100);
+    else if (has_colour)
+        put_adjective(d, LEXICON_COLOUR, e->colour, n_class > 0 ? 100 : 50);
     put_word(d, LEXICON_CLASS, e->cls, LEXICON_ANY);
 }
 
@@ -177,13 +197,15 @@ static void put_noun(struct draft *d, int i) {
 }
 
 static void put_pronoun(struct draft *d, int i) {
-    static const char *const it[CAPTION_LANG_COUNT] = {"it", "它"};
-    static const char *const she[CAPTION_LANG_COUNT] = {"she", "她"};
-    int cls = d->s->ent[i].cls;
-    if (cls == WORLD_CLASS_PERSON)
+    static const char *const words[][CAPTION_LANG_COUNT] = {
+        {"it", "它"}, {"she", "她"}, {"he", "他"}};
+    int cls = d->s->ent[i].cls, n_class, n_colour, order;
+    count_alike(d->s, i, &n_class, &n_colour, &order);
+    if (cls == WORLD_CLASS_PERSON && n_class == 0)
         put_known(d, i);
     else
-        put_str(d, (cls == WORLD_CLASS_RED_COAT_WOMAN ? she : it)[d->lang]);
+        put_str(d, words[cls == WORLD_CLASS_RED_COAT_WOMAN ? 1 : 2 * (cls == WORLD_CLASS_PERSON)]
+                        [d->lang]);
 }
 
 /* ---- verb phrases ---- */
@@ -200,11 +222,21 @@ static int find_target(const struct scene *s, int i) {
 
 /* "moves to the left and ..." - the special actions say their direction with a verb of its own. */
 static void put_move(struct draft *d, int i, enum lexicon_slot slot) {
-    static const char *const joint[CAPTION_LANG_COUNT] = {" and ", "，"};
-    int dir = d->s->ent[i].dir;
+    const struct world_entity *e = &d->s->ent[i];
+    const char *joint = e->action == WORLD_ACTION_COLLIDE ? " and " : ", ";
+    int dir = e->dir;
     if (!dir || (d->is_brief && draw_percent(d, 60))) return;
     put_slot(d, slot, LEXICON_MOVE, LEXICON_ANY, dir);
-    put_str(d, joint[d->lang]);
+    put_str(d, d->lang == CAPTION_ZH ? "，" : joint);
+}
+
+/* " in blue paint": the canvas itself is white. */
+static void put_paint(struct draft *d, const struct world_entity *e) {
+    static const char *const with[CAPTION_LANG_COUNT] = {" in ", "，用的是"};
+    if (world_own_colour(WORLD_CLASS_CANVAS) >= 0 || (d->is_brief && draw_percent(d, 40))) return;
+    put_str(d, with[d->lang]);
+    put_adjective(d, LEXICON_COLOUR, e->colour, 100);
+    put_word(d, LEXICON_TINT, 1, LEXICON_ANY);
 }
 
 static void put_verb(struct draft *d, int i, enum lexicon_slot slot) {
@@ -212,6 +244,7 @@ static void put_verb(struct draft *d, int i, enum lexicon_slot slot) {
     if (d->lang == CAPTION_ZH) slot = LEXICON_ACTION;
     if (is_special(e->action)) put_move(d, i, slot);
     put_slot(d, slot, e->action, e->cls, e->dir);
+    if (e->cls == WORLD_CLASS_CANVAS && e->action == WORLD_ACTION_PAINTED) put_paint(d, e);
     int target = e->action == WORLD_ACTION_COLLIDE ? find_target(d->s, i) : -1;
     if (target < 0) return;
     put_gap(d);
@@ -222,7 +255,8 @@ static void put_verb(struct draft *d, int i, enum lexicon_slot slot) {
 
 static void put_plural(struct draft *d) {
     const struct world_entity *e = &d->s->ent[0];
-    if (world_own_colour(e->cls) < 0 && d->s->ent[1].colour == e->colour)
+    if (has_colour_before(d->lang, e->cls) && e->cls != WORLD_CLASS_PERSON &&
+        d->s->ent[1].colour == e->colour)
         put_adjective(d, LEXICON_COLOUR, e->colour, 60);
     put_word(d, d->lang == CAPTION_EN ? LEXICON_PLURAL : LEXICON_CLASS, e->cls, LEXICON_ANY);
 }
@@ -344,7 +378,7 @@ static void say_frame(struct draft *d) {
         order[k + 1] = first;
     }
     for (int i = 0; i < 3; i++)
-        if (order[i] != CAPTION_PART_PLACE || d->s->n_ent > 0 || d->has_detail) say(d, order[i], 0);
+        if (order[i] != CAPTION_PART_PLACE || d->s->n_ent > 0) say(d, order[i], 0);
 }
 
 static void draft_long(struct draft *d) {
@@ -353,7 +387,7 @@ static void draft_long(struct draft *d) {
     say_events(d);
     if (s->has_wall && !has_behind(s)) say(d, CAPTION_PART_WALL, 0);
     say_frame(d);
-    if (s->style != WORLD_STYLE_PLAIN || draw_percent(d, 60)) say(d, CAPTION_PART_STYLE, 0);
+    if (s->style != WORLD_STYLE_PLAIN || draw_percent(d, 40)) say(d, CAPTION_PART_STYLE, 0);
     if (s->is_loop) say(d, CAPTION_PART_LOOP, 0);
 }
 

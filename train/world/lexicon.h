@@ -38,6 +38,7 @@ enum lexicon_slot {
     LEXICON_ARTICLE, /* value 0: a new thing, 1: a known thing */
     LEXICON_OTHER,   /* "other", "second": not the one spoken of before */
     LEXICON_NUMBER,  /* value is how many */
+    LEXICON_TINT, /* gives the colour before it to a thing: 0 the one named last, 1 the subject */
     LEXICON_PRONOUN,
     LEXICON_AT,   /* Chinese words that open a place: the next noun is not the subject */
     LEXICON_SKIP, /* words that carry no slot */

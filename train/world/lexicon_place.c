@@ -114,12 +114,11 @@ static const struct lexicon_row rows[] = {
         "world|lego|blocks world|digital world",
         "我的世界|体素|方块世界|像素方块|积木世界|沙盒游戏|乐高|麦块"),
 
-    PLACE(MEADOW, "in a green meadow|on the grass of a meadow|across a grassy field",
+    PLACE(MEADOW, "in a green meadow|on the grass of a meadow|in a grassy field",
           "在绿色的草地上|在青草地上"),
     PLACE(DESERT, "in a desert with pyramids|in front of desert pyramids",
           "在有金字塔的沙漠里|在沙漠的金字塔前"),
-    PLACE(SNOW_VILLAGE,
-          "in a snowy village|in the snow|through a snowy village|in a village covered in snow",
+    PLACE(SNOW_VILLAGE, "in a snowy village|in the snow|in a village covered in snow",
           "在下过雪的村庄里|在雪地里|在白雪覆盖的村庄里"),
     PLACE(NEON_STREET,
           "on a wet neon street|on a neon-lit city street|down a wet street with neon lights|on a "
@@ -138,8 +137,8 @@ static const struct lexicon_row rows[] = {
     DETAIL(DESERT, "with dry sand and pyramids on the horizon|where pyramids rise far away",
            "干燥的沙子一直延伸到天边的金字塔|远处立着几座金字塔"),
     DETAIL(SNOW_VILLAGE,
-           "with snow on the ground and little houses far behind|where everything lies under snow",
-           "地上铺满白雪，远处有些小房子|到处都是白雪"),
+           "with snow on the ground and mountains far behind|where everything lies under snow",
+           "铺满白雪的地面延伸到远处的高山|到处都是白雪"),
     DETAIL(NEON_STREET,
            "where the wet ground mirrors the lights|with bright signs that shine back from the wet "
            "ground",
@@ -148,14 +147,15 @@ static const struct lexicon_row rows[] = {
            "四周是轻柔的波浪|波浪一直延伸到天边"),
     DETAIL(BEACH, "with smooth sand and the sea behind it|where the sand meets the sea",
            "平整的沙子后面就是大海|沙子与大海在这里相接"),
-    DETAIL(STUDIO, "with a plain floor and calm walls|where the walls are bare",
-           "地面简洁，墙壁素净|墙上空空的"),
-    DETAIL(KITCHEN, "with a smooth wooden top|where the wood of the table fills the foreground",
-           "桌面是平整的木头|前景是木质的桌面"),
+    DETAIL(STUDIO,
+           "with a floor of wooden planks and a pale wall|where the floor is made of wooden planks",
+           "木板地面后面是浅色的墙|地面由木板铺成"),
+    DETAIL(KITCHEN, "with a top of wooden planks|where the wood of the table fills the foreground",
+           "桌面由木板拼成|前景是木质的桌面"),
     DETAIL(COFFEE_CUP,
-           "with dark coffee and the round wall of the cup all around|where the coffee fills the "
+           "with brown coffee and the white wall of the cup all around|where the coffee fills the "
            "cup like a small sea",
-           "四周是圆圆的杯壁和深色的咖啡|咖啡像一片小小的海"),
+           "四周是白色的杯壁和棕色的咖啡|咖啡像一片小小的海"),
     DETAIL(BLOCK_WORLD,
            "where everything is built of square blocks|with ground made of square blocks",
            "一切都由方方正正的方块搭成|地面由一块块方块铺成"),
@@ -314,7 +314,8 @@ static const struct lexicon_row rows[] = {
            "camera flies forward",
            "镜头像无人机一样向前飞行|镜头低空向前飞行|无人机镜头向前飞",
            "drone|drone shot|fpv|aerial|aerial shot|aerial view|flyover|fly over|flythrough|fly "
-           "through|first person|first person view|bird's eye view|drone view|drone flight|birds "
+           "through|first person view|first person shot|in first person|bird's eye view|drone "
+           "view|drone flight|birds "
            "eye view|flying camera|drone footage|helicopter shot|pov",
            "无人机|航拍|航拍镜头|第一人称|穿越机|飞越|鸟瞰|第一视角|俯瞰|无人机航拍|飞行镜头"),
     CAMERA(FOLLOW, 0,

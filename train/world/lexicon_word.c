@@ -10,6 +10,13 @@
         }                                               \
     }
 
+#define MEASURE(known, cls, zh)                                  \
+    {                                                            \
+        LEXICON_ARTICLE, known, WORLD_CLASS_##cls, {NULL, zh}, { \
+            NULL, NULL                                           \
+        }                                                        \
+    }
+
 static const struct lexicon_row rows[] = {
     ROW(DIR, -1, "to the left|towards the left|from right to left", "向左|朝左|从右往左",
         "left|leftward|leftwards|to left|toward the left", "往左|向左边|朝左边|从右向左|往左边"),
@@ -42,6 +49,28 @@ static const struct lexicon_row rows[] = {
         "一幅|一份|另一个|另一只|另一艘|另一辆|一台|一顶"),
     ROW(ARTICLE, 1, "the", "这个|那个", "this",
         "该|这|那|这只|那只|这辆|那辆|这艘|那艘|这位|这棵|这座|这盏|这块"),
+    MEASURE(0, CAR, "一辆"),
+    MEASURE(0, PIRATE_SHIP, "一艘"),
+    MEASURE(0, SAILBOAT, "一艘"),
+    MEASURE(0, TREE, "一棵"),
+    MEASURE(0, HOUSE, "一座"),
+    MEASURE(0, RED_COAT_WOMAN, "一位"),
+    MEASURE(0, CORGI, "一只"),
+    MEASURE(0, BIRD, "一只"),
+    MEASURE(0, CANVAS, "一块"),
+    MEASURE(0, LANTERN, "一盏"),
+    MEASURE(1, CAR, "这辆"),
+    MEASURE(1, PIRATE_SHIP, "这艘"),
+    MEASURE(1, SAILBOAT, "这艘"),
+    MEASURE(1, TREE, "这棵"),
+    MEASURE(1, HOUSE, "这座"),
+    MEASURE(1, RED_COAT_WOMAN, "这位"),
+    MEASURE(1, CORGI, "这只"),
+    MEASURE(1, BIRD, "这只"),
+    MEASURE(1, CANVAS, "这块"),
+    MEASURE(1, LANTERN, "这盏"),
+    ROW(TINT, 0, "clothes", NULL, "clothing|shirt|outfit|suit|uniform|sweater|hat", NULL),
+    ROW(TINT, 1, "paint", "颜料", "paints|ink colour", "油漆|涂料"),
     ROW(OTHER, 1, "first", "第一个", NULL,
         "第一只|第一艘|第一辆|第一位|第一棵|第一座|第一盏|第一块"),
     ROW(OTHER, 2, "second", "第二个", "other",
@@ -57,7 +86,7 @@ static const struct lexicon_row rows[] = {
         "三艘|三只|三辆|三位|三|三棵|几个|几只|几艘|许多|很多|一些"),
     ROW(NUMBER, 4, "four", "四个", "4", "四艘|四只|四辆|四|四棵"),
 
-    ROW(PRONOUN, 0, "it|she|he", "它|她|他", "they|him|them", "它们|他们|她们"),
+    ROW(PRONOUN, 0, "it|she|he", "它|她|他", "they|him|them|it's|she's|he's", "它们|他们|她们"),
 
     ROW(AT, 0, NULL, NULL,
         "with|near|next "
@@ -84,7 +113,7 @@ static const struct lexicon_row rows[] = {
         "the same scene|at the same time|"
         "which is pushed away|is pushed away|pushed away|pushed|away|the place is|the setting "
         "is|the scene is|we are|now|so|just|only|"
-        "it is|it's|there's|that's|set|place of the "
+        "there's|that's|set|place of the "
         "scene|very|quite|slowly|slow|quickly|quick|fast|gently|gentle|happily|happy|quietly|"
         "calmly|calm|"
         "steadily|smoothly|softly|soft|suddenly|again|back|forth|forward|forwards|down|up|out|off "
@@ -106,7 +135,7 @@ static const struct lexicon_row rows[] = {
         "of|full of|filled with|covered with|wet|"
         "reflecting|reflective|surface|mirror|puddles|damp|street level|ground "
         "level|old|new|young|big-hearted|warm|cold|cool|bright|vivid|"
-        "colourful|colorful|deep|simple|plain|tiny bit|a bit|a little|little bit|empty "
+        "colourful|colorful|deep|simple|plain|tiny bit|a bit|empty "
         "of|side|left side|right side|middle|centre|center|top|bottom",
         "的|了|着|是|有|和|也|还|会|正|正在|里|中|上|下|边|面|以及|并且|并|而|又|再|同时|然后|接着|"
         "最后|地|得|被|把|将|让|使|"
@@ -114,7 +143,7 @@ static const struct lexicon_row rows[] = {
         "可以看到|看到|我们看到|能看到|我们|出现|展示|"
         "展示了|画面展示了|视频中|场景中|这个场景中|画面中央是|画面中央|中央|还有|附近|附近还有|"
         "不远处|旁边|旁边还有|一旁|另外|此外|"
-        "故事发生在|发生在|地点是|场景是|背景是|背景|这一切发生|四周是|我们身处|置身于|时间是|这时|"
+        "故事发生|发生|地点是|场景是|背景是|背景|这一切发生|四周是|我们身处|置身于|时间是|这时|"
         "此时|与此同时|整个过程中|自始至终|全程|拍摄中|"
         "整体风格是|风格是|风格|看起来像|看上去像|整个画面是|一切都呈现为|画面风格是|呈现|主角是|"
         "主体是|主角|主体|它被推开|并把它推开|推到一边|"
@@ -122,7 +151,8 @@ static const struct lexicon_row rows[] = {
         "轻轻地|欢快地|开心地|安静地|美丽的|漂亮的|"
         "可爱的|可爱|高清|特写|远景|近景|全景|中景|慢动作|延时|上面|下面|里面|外面|远处|远方|前景|"
         "我|你|想要|一下|所有|非常|很|最|更|"
-        "都|不|没有|就|只有|正在进行|穿|戴|湿漉漉的|湿|反光|漫天|来|去|起|过|到|往|向|朝|时|时候|"
+        "都|不|没有|就|只有|正在进行|穿|衣服的|衣服|外套|衬衫|上衣|戴|湿漉漉的|湿|反光|漫天|来|去|"
+        "起|过|到|往|向|朝|时|时候|"
         "之中|之上|之下|其中|它的|她的|他的|颜色|大小|色|"
         "一边|一直|不停|不断|不停地|不断地|先|首先|随后|之后|后来|整个|整段|用|以|由|于|为|像|如|"
         "般|似的|处|间|内|外|旁"),
