@@ -108,7 +108,7 @@ struct world_camera_path {
     int8_t dir;
     float eye[3], at[3]; /* at the middle of the clip */
     float tan_half;      /* tangent of half the vertical field of view */
-    float amount;        /* travel over the whole clip: radians or units */
+    float rate;          /* travel per second: radians (pan, tilt, orbit), units, or a factor (zoom) */
 };
 struct scene {
     uint64_t seed;

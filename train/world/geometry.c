@@ -1,0 +1,182 @@
+#include "train/world/geometry.h"
+
+#define FAR_T 1e9f
+#define NEAR_T 1e-3f
+
+/* Where a ray is inside a convex shape: from t0 (normal n there, unit frame) to t1. */
+struct span {
+    float t0, t1;
+    struct vec n;
+};
+
+static int clip(struct span *s, struct vec n, float w, struct vec q, struct vec e) {
+    float k = num_dot(n, e), a = w - num_dot(n, q); /* inside while n.(q + t e) <= w */
+    if (k > -1e-9f && k < 1e-9f) return a >= 0;
+    a /= k;
+    if (k > 0) {
+        if (a < s->t1) s->t1 = a;
+    } else if (a > s->t0) {
+        s->t0 = a;
+        s->n = n;
+    }
+    return s->t0 < s->t1;
+}
+
+static int span_sphere(struct span *s, struct vec q, struct vec e) {
+    float a = num_dot(e, e), b = num_dot(q, e), c = num_dot(q, q) - 1, disc = b * b - a * c, root;
+    if (disc <= 0) return 0;
+    root = sqrtf(disc);
+    s->t0 = (-b - root) / a;
+    s->t1 = (-b + root) / a;
+    s->n = num_along(q, e, s->t0);
+    return 1;
+}
+
+static int span_box(struct span *s, struct vec q, struct vec e) {
+    return clip(s, num_vec(1, 0, 0), 1, q, e) && clip(s, num_vec(-1, 0, 0), 1, q, e) &&
+           clip(s, num_vec(0, 1, 0), 1, q, e) && clip(s, num_vec(0, -1, 0), 1, q, e) &&
+           clip(s, num_vec(0, 0, 1), 1, q, e) && clip(s, num_vec(0, 0, -1), 1, q, e);
+}
+
+static int span_prism(struct span *s, struct vec q, struct vec e) {
+    return clip(s, num_vec(2, 1, 0), 1, q, e) && clip(s, num_vec(-2, 1, 0), 1, q, e) &&
+           clip(s, num_vec(0, -1, 0), 1, q, e) && clip(s, num_vec(0, 0, 1), 1, q, e) &&
+           clip(s, num_vec(0, 0, -1), 1, q, e);
+}
+
+static int span_wedge(struct span *s, struct vec q, struct vec e) {
+    return clip(s, num_vec(1, 1, 0), 0, q, e) && clip(s, num_vec(-1, 0, 0), 1, q, e) &&
+           clip(s, num_vec(0, -1, 0), 1, q, e) && clip(s, num_vec(0, 0, 1), 1, q, e) &&
+           clip(s, num_vec(0, 0, -1), 1, q, e);
+}
+
+/* The side r(y) = r0 + k y. A ray flatter than the side crosses it twice; a steeper one once on
+ * the nappe that the slab keeps, on the side the ray comes from or goes to. */
+static int span_cone(struct span *s, float top, struct vec q, struct vec e) {
+    float k = (top - 1) * 0.5f, r0 = (top + 1) * 0.5f, rq = r0 + k * q.y, re = k * e.y;
+    float a = e.x * e.x + e.z * e.z - re * re, b = q.x * e.x + q.z * e.z - re * rq;
+    float c = q.x * q.x + q.z * q.z - rq * rq, disc = b * b - a * c, root, lo, hi;
+    struct vec p;
+    if (disc < 0) return 0;
+    if (a > -1e-7f && a < 1e-7f) a = 1e-7f;
+    root = sqrtf(disc);
+    lo = (-b - root) / a;
+    hi = (-b + root) / a;
+    if (a > 0) {
+        s->t0 = lo;
+        s->t1 = hi;
+    } else if (re > 0) { /* the radius grows along the ray: it goes in and stays */
+        s->t0 = num_max(lo, hi);
+    } else {
+        s->t1 = num_min(lo, hi);
+    }
+    p = num_along(q, e, s->t0);
+    s->n = num_vec(p.x, -k * (r0 + k * p.y), p.z);
+    return clip(s, num_vec(0, 1, 0), 1, q, e) && clip(s, num_vec(0, -1, 0), 1, q, e);
+}
+
+/* The nearest of the cylinder and the two end spheres, in the unscaled frame. */
+static int span_capsule(struct span *s, struct vec h, struct vec q, struct vec e) {
+    float a = e.x * e.x + e.z * e.z, b = q.x * e.x + q.z * e.z, c = q.x * q.x + q.z * q.z - h.x * h.x;
+    float disc = b * b - a * c, best = FAR_T;
+    if (disc < 0) return 0;
+    if (a > 1e-9f) {
+        float t = (-b - sqrtf(disc)) / a, y = q.y + t * e.y;
+        if (y > -h.y && y < h.y) {
+            best = t;
+            s->n = num_vec(q.x + t * e.x, 0, q.z + t * e.z);
+        }
+    }
+    for (int end = -1; end <= 1 && best >= FAR_T; end += 2) {
+        struct vec p = num_vec(q.x, q.y - (float)end * h.y, q.z);
+        float bb = num_dot(p, e), cc = num_dot(p, p) - h.x * h.x, dd = bb * bb - cc, t;
+        if (dd <= 0) continue;
+        t = -bb - sqrtf(dd);
+        if ((p.y + t * e.y) * (float)end < 0) continue;
+        best = t;
+        s->n = num_along(p, e, t);
+    }
+    s->t0 = best;
+    s->t1 = FAR_T;
+    return best < FAR_T;
+}
+
+static int span_of(struct span *s, const struct solid *k, struct vec q, struct vec e) {
+    s->t0 = -FAR_T;
+    s->t1 = FAR_T;
+    s->n = num_vec(0, 1, 0);
+    switch ((enum geometry_kind)k->kind) {
+    case GEOMETRY_SPHERE: return span_sphere(s, q, e);
+    case GEOMETRY_BOX: return span_box(s, q, e);
+    case GEOMETRY_CONE: return span_cone(s, k->top, q, e);
+    case GEOMETRY_PRISM: return span_prism(s, q, e);
+    case GEOMETRY_WEDGE: return span_wedge(s, q, e);
+    case GEOMETRY_CAPSULE: return span_capsule(s, k->h, q, e);
+    case GEOMETRY_COUNT: break;
+    }
+    return 0;
+}
+
+/* Moves the entry behind every bite that covers it. The wall of a bite looks at its centre. */
+static int skip_bites(const struct solid *k, struct vec o, struct vec d, struct span *s, struct vec *n) {
+    for (int round = 0; round < k->n_bite; round++)
+        for (int i = 0; i < k->n_bite; i++) {
+            const struct ball *bite = &k->bite[i];
+            struct vec q = num_sub(o, bite->c);
+            float b = num_dot(q, d), disc = b * b - (num_dot(q, q) - bite->r * bite->r), root;
+            if (disc <= 0) continue;
+            root = sqrtf(disc);
+            if (s->t0 < -b - root || s->t0 >= -b + root - 1e-4f) continue;
+            s->t0 = -b + root;
+            if (s->t0 >= s->t1) return 0;
+            *n = num_mul(num_along(q, d, s->t0), -1.0f / bite->r);
+        }
+    return 1;
+}
+
+int geometry_meets(struct vec c, float r, struct vec o, struct vec d) {
+    struct vec q = num_sub(o, c);
+    float b = num_dot(q, d), cc = num_dot(q, q) - r * r;
+    return cc <= 0 || (b < 0 && b * b >= cc);
+}
+
+static struct vec to_frame(const struct solid *s, struct vec p) {
+    return num_vec(num_dot(p, s->ax), num_dot(p, s->ay), num_dot(p, s->az));
+}
+
+static struct vec to_world(const struct solid *s, struct vec u) {
+    return num_add(num_add(num_mul(s->ax, u.x), num_mul(s->ay, u.y)), num_mul(s->az, u.z));
+}
+
+int geometry_hit(const struct solid *k, struct vec o, struct vec d, struct hit *hit) {
+    struct span s;
+    struct vec q, e, n, inv;
+    if (k->bound <= 0 || !geometry_meets(k->c, k->bound, o, d)) return 0;
+    q = to_frame(k, num_sub(o, k->c));
+    e = to_frame(k, d);
+    inv = num_vec(1, 1, 1);
+    if (k->kind != GEOMETRY_CAPSULE) {
+        inv = num_vec(1 / k->h.x, 1 / k->h.y, 1 / k->h.z);
+        q = num_each(q, inv);
+        e = num_each(e, inv);
+    }
+    if (!span_of(&s, k, q, e)) return 0;
+    if (k->cut_hi < 1 && !clip(&s, num_vec(0, 1, 0), k->cut_hi, q, e)) return 0;
+    if (k->cut_lo > -1 && !clip(&s, num_vec(0, -1, 0), -k->cut_lo, q, e)) return 0;
+    if (s.t0 >= hit->t || s.t0 >= s.t1 || s.t1 < NEAR_T) return 0;
+    n = num_unit(to_world(k, num_each(s.n, inv)));
+    if (k->n_bite && !skip_bites(k, o, d, &s, &n)) return 0;
+    if (s.t0 < NEAR_T || s.t0 >= hit->t) return 0;
+    hit->t = s.t0;
+    hit->n = n;
+    return 1;
+}
+
+struct vec geometry_inward(const struct solid *s, struct vec p) {
+    struct vec u = to_frame(s, num_sub(p, s->c));
+    return num_vec(u.x / s->h.x, u.y / s->h.y, u.z / s->h.z);
+}
+
+struct vec geometry_outward(const struct solid *s, struct vec u) {
+    return num_add(s->c, to_world(s, num_each(u, s->h)));
+}
