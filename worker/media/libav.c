@@ -21,7 +21,7 @@ enum err libav_fail(struct fail *f, enum err code, int averror, const char *what
  * file become dots so that one message stays one line. */
 static void to_log(void *object, int level, const char *fmt, va_list ap) {
     (void)object;
-    if (level > AV_LOG_WARNING) return;
+    if (level > AV_LOG_WARNING || level > av_log_get_level()) return;
     char line[LINE_MAX_BYTES];
     int n = vsnprintf(line, sizeof(line), fmt, ap);
     if (n <= 0) return;
