@@ -1,0 +1,487 @@
+/* Every op: the cpu backend against the oracle, odd shapes, and the vector loops of every
+ * instruction set this processor has. `--bench` times the ops instead, one JSON object a line. */
+#include <stdlib.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "engine/cpu/cpu_conv.h"
+#include "engine/op.h"
+#include "engine/rng.h"
+#include "tests/lib/check.h"
+
+enum { BUFFERS_MAX = 16, SEED = 7 };
+
+static struct device cpu, ref;
+static void *held[BUFFERS_MAX];
+static int n_held;
+static uint64_t stream;
+
+static float *take(int64_t n) {
+    ASSERT(n_held < BUFFERS_MAX);
+    float *p = mem_take_aligned((size_t)(n ? n : 1) * sizeof *p);
+    ASSERT(p);
+    held[n_held++] = p;
+    return p;
+}
+
+static struct tensor random_nd(int n_dims, const int64_t *dims) {
+    struct tensor t = tensor_of(NULL, DTYPE_F32, n_dims, dims);
+    t.data = take(tensor_count(&t));
+    rng_normal_fill(SEED, ++stream, 0, t.data, tensor_count(&t));
+    return t;
+}
+
+static struct tensor random_2d(int64_t rows, int64_t cols) {
+    return random_nd(2, (int64_t[]){rows, cols});
+}
+
+static struct tensor random_1d(int64_t n) {
+    return random_nd(1, &n);
+}
+
+/* Weights of variance 1/K keep the sums near 1, as trained ones do. */
+static struct tensor weight_nd(int n_dims, const int64_t *dims) {
+    struct tensor t = random_nd(n_dims, dims);
+    double K = (double)tensor_count(&t) / (double)(dims[0] ? dims[0] : 1);
+    for (int64_t i = 0; i < tensor_count(&t); i++)
+        ((float *)t.data)[i] *= (float)(1 / sqrt(K));
+    return t;
+}
+
+static struct tensor copy_of(const struct tensor *t) {
+    struct tensor c = *t;
+    c.data = take(tensor_count(t));
+    memcpy(c.data, t->data, tensor_bytes(t));
+    return c;
+}
+
+static struct tensor like(const struct tensor *t) {
+    struct tensor c = *t;
+    c.data = take(tensor_count(t));
+    return c;
+}
+
+static void drop_all(void) {
+    while (n_held > 0)
+        mem_free_aligned(held[--n_held]);
+}
+
+/* |got - want| <= 4 eps sqrt(K) (1 + |want|); K is the length of the sums. */
+static void compare(const char *what, const struct tensor *got, const struct tensor *want,
+                    int64_t K) {
+    const float *g = got->data, *w = want->data;
+    double worst = 0, limit = 4 * 1.2e-7 * sqrt((double)K);
+    char shape[TENSOR_SHAPE_TEXT_MAX];
+    for (int64_t i = 0, n = tensor_count(want); i < n; i++) {
+        double e = fabs((double)g[i] - (double)w[i]) / (1 + fabs((double)w[i]));
+        worst = e > worst || e != e ? e : worst;
+    }
+    printf("     %-28s %-20s error %.2e of %.2e\n", what, tensor_shape_text(want, shape), worst,
+           limit);
+    CHECK_NEAR(worst, 0, limit);
+    drop_all();
+}
+
+static void ok(enum err rc) {
+    CHECK_INT(rc, ERR_OK);
+}
+
+static const int64_t odd_rows[][3] = {{1, 1, 1},     {3, 5, 7},      {17, 33, 65},
+                                      {100, 64, 96}, {257, 192, 48}, {2, 320, 2000}};
+
+static void linear_agrees(void) {
+    for (int i = 0; i < COUNT_OF(odd_rows); i++)
+        for (int act = 0; act < ACT_COUNT; act++) {
+            int64_t N = odd_rows[i][0], K = odd_rows[i][1], O = odd_rows[i][2];
+            struct tensor x = random_2d(N, K), w = weight_nd(2, (int64_t[]){O, K});
+            struct tensor b = random_1d(O);
+            struct tensor got = random_2d(N, O), want = like(&got);
+            const struct tensor *bias = act % 2 ? &b : NULL;
+            ok(op_linear(&cpu, &got, &x, &w, bias, (enum act)act, NULL));
+            ok(op_linear(&ref, &want, &x, &w, bias, (enum act)act, NULL));
+            compare("linear", &got, &want, K);
+        }
+}
+
+static void attention_agrees(void) {
+    static const int64_t rows[][4] = {/* nq nk heads D */
+                                      {1, 1, 1, 1},       {5, 3, 2, 4},    {130, 600, 3, 8},
+                                      {129, 1025, 1, 33}, {40, 77, 5, 64}, {64, 513, 2, 96}};
+    for (int i = 0; i < COUNT_OF(rows); i++)
+        for (int bias = 0; bias < 4; bias++) {
+            int64_t nq = rows[i][0], nk = rows[i][1], h = rows[i][2], C = h * rows[i][3];
+            struct tensor q = random_2d(nq, C), k = random_2d(nk, C), v = random_2d(nk, C);
+            struct tensor kb = random_1d(nk), full = random_2d(h * nq, nk);
+            struct tensor got = like(&q), want = like(&q);
+            struct attention_opts o = {.n_heads = (int)h,
+                                       .scale = bias == 3 ? 0.25f : 0.0f,
+                                       .key_bias = bias & 1 ? &kb : NULL,
+                                       .bias = bias & 2 ? &full : NULL};
+            ok(op_attention(&cpu, &got, &q, &k, &v, &o, NULL));
+            ok(op_attention(&ref, &want, &q, &k, &v, &o, NULL));
+            compare("attention", &got, &want, rows[i][3] + nk);
+        }
+}
+
+static void norms_agree(void) {
+    for (int i = 0; i < COUNT_OF(odd_rows); i++)
+        for (int kind = 0; kind < NORM_COUNT; kind++) {
+            int64_t N = odd_rows[i][0], C = odd_rows[i][1];
+            struct tensor x = random_2d(N, C), w = random_1d(C), b = random_1d(C);
+            struct tensor got = like(&x), want = like(&x);
+            struct norm_opts o = {.kind = (enum norm_kind)kind,
+                                  .eps = kind == NORM_L2 ? 1e-12f : 1e-6f,
+                                  .w = i % 2 ? &w : NULL,
+                                  .b = i % 3 ? NULL : &b,
+                                  .act = i % 2 ? ACT_SILU : ACT_NONE};
+            ok(op_norm(&cpu, &got, &x, &o, NULL));
+            ok(op_norm(&ref, &want, &x, &o, NULL));
+            compare("norm", &got, &want, C > 8 ? C : 64);
+        }
+}
+
+static void modulation_agrees(void) {
+    for (int i = 0; i < COUNT_OF(odd_rows); i++) {
+        int64_t N = odd_rows[i][0], C = odd_rows[i][1] + 4;
+        struct tensor x = random_2d(N, C), table = random_nd(3, (int64_t[]){3, 6, C});
+        struct tensor index = tensor_of(take(N), DTYPE_I32, 1, &N);
+        for (int64_t t = 0; t < N; t++)
+            ((int32_t *)index.data)[t] = (int32_t)(t % 3);
+        struct mod_table m = {&table, i % 2 ? &index : NULL};
+        struct tensor got = like(&x), want = like(&x);
+        ok(op_norm_mod(&cpu, &got, &x, &m, 0, 1, 1e-6f, NULL));
+        ok(op_norm_mod(&ref, &want, &x, &m, 0, 1, 1e-6f, NULL));
+        ok(op_gate_add(&cpu, &got, &x, &m, 5, NULL));
+        ok(op_gate_add(&ref, &want, &x, &m, 5, NULL));
+        compare("norm_mod, gate_add", &got, &want, C > 8 ? C : 64);
+    }
+}
+
+static void rope_agrees(void) {
+    for (int heads = 1; heads < 5; heads++) {
+        int64_t N = 7 * heads, D = 2 + 10 * heads;
+        struct tensor got = random_2d(N, heads * D), want = copy_of(&got);
+        struct tensor table = random_2d(N, D);
+        ok(op_rope(&cpu, &got, &table, heads, NULL));
+        ok(op_rope(&ref, &want, &table, heads, NULL));
+        compare("rope", &got, &want, 2);
+    }
+}
+
+static void elements_agree(void) {
+    for (int i = 0; i < COUNT_OF(odd_rows); i++) {
+        int64_t N = odd_rows[i][1], C = odd_rows[i][2];
+        struct tensor a = random_2d(N, C), b = random_2d(N, C), s = random_1d(C), t = random_1d(C);
+        struct tensor got = like(&a), want = like(&a);
+        ok(op_add_scaled(&cpu, &got, &a, &b, -1.5f, NULL));
+        ok(op_add_scaled(&ref, &want, &a, &b, -1.5f, NULL));
+        ok(op_mul(&cpu, &got, &got, &b, NULL));
+        ok(op_mul(&ref, &want, &want, &b, NULL));
+        ok(op_affine(&cpu, &got, &got, &s, &t, NULL));
+        ok(op_affine(&ref, &want, &want, &s, &t, NULL));
+        ok(op_act(&cpu, &got, &got, (enum act)(i % ACT_COUNT), NULL));
+        ok(op_act(&ref, &want, &want, (enum act)(i % ACT_COUNT), NULL));
+        compare("add, mul, affine, act", &got, &want, 16);
+    }
+}
+
+struct conv_row {
+    int64_t T, H, W, C, O, kt, kh, kw;
+    int cache, n_zero, stride_t, stride_s;
+};
+
+static const struct conv_row conv_rows[] = {
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 1, 1},     {1, 5, 3, 2, 3, 3, 3, 3, 0, 2, 1, 1},
+    {4, 7, 9, 5, 12, 3, 3, 3, 2, 0, 1, 1},    {2, 6, 10, 16, 17, 3, 3, 3, 1, 1, 1, 1},
+    {1, 20, 33, 24, 48, 3, 3, 3, 2, 0, 1, 1}, {3, 8, 12, 6, 64, 1, 3, 3, 0, 0, 1, 2},
+    {4, 5, 6, 32, 32, 3, 1, 1, 1, 0, 2, 1},   {2, 4, 40, 33, 130, 3, 1, 1, 2, 0, 1, 1},
+    {1, 9, 16, 96, 96, 3, 3, 3, 2, 0, 1, 1},  {1, 2, 2, 40, 160, 1, 3, 3, 0, 0, 1, 1},
+    {2, 10, 14, 20, 16, 1, 3, 3, 0, 0, 1, 2}, {1, 11, 13, 16, 3, 3, 3, 3, 2, 0, 1, 1},
+};
+
+static void check_conv(const struct conv_row *r, const struct cpu_vec *vec, struct cpu_pool *pool) {
+    struct tensor x = random_nd(4, (int64_t[]){r->T, r->H, r->W, r->C});
+    struct tensor cache = random_nd(4, (int64_t[]){r->cache, r->H, r->W, r->C});
+    struct tensor w = weight_nd(5, (int64_t[]){r->O, r->kt, r->kh, r->kw, r->C});
+    struct tensor b = random_1d(r->O);
+    int64_t T = (r->n_zero + r->cache + r->T - r->kt) / r->stride_t + 1;
+    struct tensor got = random_nd(4, (int64_t[]){T, r->H / r->stride_s, r->W / r->stride_s, r->O});
+    struct tensor want = like(&got);
+    struct conv_opts o = {.w = &w,
+                          .b = r->O % 2 ? NULL : &b,
+                          .cache = r->cache ? &cache : NULL,
+                          .n_zero = r->n_zero,
+                          .stride_t = r->stride_t,
+                          .stride_s = r->stride_s,
+                          .act = r->O % 3 ? ACT_NONE : ACT_SILU};
+    char what[64];
+    snprintf(what, sizeof what, "conv %s", vec->name);
+    ok(cpu_conv_run(pool, vec, &got, &x, &o, NULL));
+    ok(op_conv(&ref, &want, &x, &o, NULL));
+    compare(what, &got, &want, r->kt * r->kh * r->kw * r->C);
+}
+
+static const char *const isas[] = {"base", "avx2", "avx512"};
+
+static void convolution_agrees_on_every_instruction_set(void) {
+    struct cpu_pool *pool = NULL;
+    ok(cpu_pool_open(&pool, 3, NULL));
+    for (int v = 0; v < COUNT_OF(isas); v++) {
+        const struct cpu_vec *vec = cpu_vec_find(isas[v]);
+        for (int i = 0; vec && i < COUNT_OF(conv_rows); i++)
+            check_conv(&conv_rows[i], vec, pool);
+        if (!vec) printf("     %s is not in this processor\n", isas[v]);
+    }
+    cpu_pool_close(pool);
+}
+
+static void row_loops_agree_on_every_instruction_set(void) {
+    for (int v = 0; v < COUNT_OF(isas); v++) {
+        const struct cpu_vec *vec = cpu_vec_find(isas[v]);
+        for (int64_t n = 1; vec && n < 70; n += 3) {
+            struct tensor x = random_2d(1, n), w = random_1d(n), got = like(&x), want = like(&x);
+            struct norm_opts o = {.kind = (enum norm_kind)(n % 3), .eps = 1e-6f, .w = &w};
+            o.act = (enum act)(n % ACT_COUNT);
+            vec->norm(got.data, x.data, n, &o);
+            ok(op_norm(&ref, &want, &x, &o, NULL));
+            compare(isas[v], &got, &want, 64);
+        }
+    }
+}
+
+static void exp_is_accurate_over_its_range(void) {
+    for (int v = 0; v < COUNT_OF(isas); v++) {
+        const struct cpu_vec *vec = cpu_vec_find(isas[v]);
+        double worst = 0;
+        for (int i = 0; vec && i <= 8000; i++) {
+            float s = -80.0f + (float)i * 0.01f, pair[2] = {s, 0.0f};
+            float top = -INFINITY, sum = 0;
+            vec->softmax(pair, 2, 1.0f, (const float *const[2]){NULL, NULL}, &top, &sum);
+            double e = fabs((double)pair[0] / exp((double)s) - 1);
+            worst = e > worst ? e : worst;
+        }
+        printf("     exp %-8s relative error %.2e\n", isas[v], worst);
+        CHECK_NEAR(worst, 0, 3e-7);
+    }
+}
+
+static void volume_ops_agree(void) {
+    struct tensor x = random_nd(4, (int64_t[]){3, 4, 6, 8});
+    struct tensor up = random_nd(4, (int64_t[]){3, 8, 12, 8}), up2 = like(&up);
+    ok(op_upsample2(&cpu, &up, &x, NULL));
+    ok(op_upsample2(&ref, &up2, &x, NULL));
+    compare("upsample2", &up, &up2, 1);
+    x = random_nd(4, (int64_t[]){3, 4, 6, 8});
+    struct tensor a = random_nd(4, (int64_t[]){5, 8, 12, 4}), b = copy_of(&a);
+    ok(op_dup_up_add(&cpu, &a, &x, 2, 2, 1, NULL));
+    ok(op_dup_up_add(&ref, &b, &x, 2, 2, 1, NULL));
+    compare("dup_up", &a, &b, 1);
+    x = random_nd(4, (int64_t[]){3, 4, 6, 8});
+    a = random_nd(4, (int64_t[]){2, 2, 3, 16}), b = copy_of(&a);
+    ok(op_avg_down_add(&cpu, &a, &x, 2, 2, 1, NULL));
+    ok(op_avg_down_add(&ref, &b, &x, 2, 2, 1, NULL));
+    compare("avg_down", &a, &b, 4);
+    x = random_nd(4, (int64_t[]){3, 4, 6, 8});
+    a = random_nd(4, (int64_t[]){6, 4, 6, 4}), b = like(&a);
+    ok(op_time_split(&cpu, &a, &x, NULL));
+    ok(op_time_split(&ref, &b, &x, NULL));
+    compare("time_split", &a, &b, 1);
+}
+
+/* By the sentence in models.md: channel = ((o*ft + t)*fs + h)*fs + w, repeated. */
+static void patches_go_there_and_back(void) {
+    for (int order = 0; order < PATCH_ORDER_COUNT; order++) {
+        struct patch p = {.t = 1 + order % 2, .h = 2, .w = 3, .order = (enum patch_order)order};
+        struct tensor x = random_nd(4, (int64_t[]){4, 4, 6, 5});
+        struct tensor cells = random_nd(4, (int64_t[]){4 / p.t, 2, 2, 5 * p.t * 6}),
+                      back = like(&x);
+        ok(op_patchify(&cpu, &cells, &x, &p, NULL));
+        ok(op_unpatchify(&cpu, &back, &cells, &p, NULL));
+        compare("patchify, unpatchify", &back, &x, 1);
+    }
+}
+
+static void conversions_agree(void) {
+    static const struct {
+        uint16_t bits;
+        enum dtype dtype;
+        float want;
+    } rows[] = {{0x3f80, DTYPE_BF16, 1.0f},    {0xc040, DTYPE_BF16, -3.0f},
+                {0x3c00, DTYPE_F16, 1.0f},     {0xc200, DTYPE_F16, -3.0f},
+                {0x0001, DTYPE_F16, 0x1p-24f}, {0x7bff, DTYPE_F16, 65504.0f},
+                {0x8400, DTYPE_F16, -0x1p-14f}};
+    for (int i = 0; i < COUNT_OF(rows); i++) {
+        float got = 0;
+        uint16_t bits = rows[i].bits;
+        struct tensor in = tensor_of(&bits, rows[i].dtype, 1, &(int64_t){1});
+        struct tensor out = tensor_1d(&got, 1);
+        ok(op_cast(&cpu, &out, &in, NULL));
+        CHECK_NEAR((double)got, (double)rows[i].want, 0);
+    }
+}
+
+static void wrong_shapes_are_refused_in_words(void) {
+    struct tensor x = random_2d(3, 4), w = random_2d(5, 6), out = random_2d(3, 5);
+    struct fail f = {0};
+    CHECK_INT(op_linear(&cpu, &out, &x, &w, NULL, ACT_NONE, &f), ERR_BUG);
+    CHECK_STR(f.text, "linear: x and w: F32 [3,4] does not go with F32 [5,6]");
+    drop_all();
+}
+
+static void noise_does_not_depend_on_how_it_is_asked(void) {
+    float whole[257], part[100];
+    rng_normal_fill(3, 9, 0, whole, 257);
+    for (uint64_t first = 0; first < 157; first += 13) {
+        rng_normal_fill(3, 9, first, part, 100);
+        CHECK(memcmp(part, whole + first, sizeof part) == 0);
+    }
+    double sum = 0, square = 0;
+    enum { MANY = 200000 };
+    struct tensor t = random_1d(MANY);
+    for (int i = 0; i < MANY; i++) {
+        double v = (double)((float *)t.data)[i];
+        sum += v;
+        square += v * v;
+    }
+    CHECK_NEAR(sum / MANY, 0, 0.01);
+    CHECK_NEAR(square / MANY, 1, 0.01);
+    drop_all();
+}
+
+/* Known answers of Philox 4x32-10 (Random123, kat_vectors). */
+static void philox_gives_the_published_numbers(void) {
+    uint32_t out[4];
+    rng_block(0, 0, 0, out);
+    CHECK_INT(out[0], 0x6627e8d5);
+    CHECK_INT(out[1], 0xe169c58d);
+    CHECK_INT(out[2], 0xbc57ac4c);
+    CHECK_INT(out[3], 0x9b00dbd8);
+    rng_block(UINT64_MAX, UINT64_MAX, UINT64_MAX, out);
+    CHECK_INT(out[0], 0x408f276d);
+    CHECK_INT(out[1], 0x41c83b0e);
+    CHECK_INT(out[2], 0xa20bc7c6);
+    CHECK_INT(out[3], 0x6d5451fd);
+}
+
+static double seconds_of(void (*call)(void *), void *ctx) {
+    double best = 1e9;
+    for (int i = 0; i < 7; i++) {
+        int64_t start = device_now_ns();
+        call(ctx);
+        double s = (double)(device_now_ns() - start) * 1e-9;
+        best = s < best ? s : best;
+    }
+    return best;
+}
+
+struct timed {
+    struct tensor out, a, b, c;
+    struct conv_opts conv;
+    struct attention_opts attention;
+};
+
+static void time_linear(void *ctx) {
+    struct timed *t = ctx;
+    ok(op_linear(&cpu, &t->out, &t->a, &t->b, NULL, ACT_NONE, NULL));
+}
+
+static void time_attention(void *ctx) {
+    struct timed *t = ctx;
+    ok(op_attention(&cpu, &t->out, &t->a, &t->b, &t->c, &t->attention, NULL));
+}
+
+static void time_conv(void *ctx) {
+    struct timed *t = ctx;
+    ok(op_conv(&cpu, &t->out, &t->a, &t->conv, NULL));
+}
+
+static void print_rate(const char *name, double flop, double s) {
+    printf("{\"bench\":\"%s\",\"value\":%.1f,\"unit\":\"GF/s\",\"ms\":%.3f}\n", name,
+           flop / s * 1e-9, s * 1e3);
+    drop_all();
+}
+
+static void bench_linear(int64_t N, int64_t K, int64_t O) {
+    struct timed t = {.out = random_2d(N, O), .a = random_2d(N, K), .b = random_2d(O, K)};
+    char name[64];
+    snprintf(name, sizeof name, "linear_%lldx%lldx%lld", (long long)N, (long long)K, (long long)O);
+    print_rate(name, 2.0 * (double)(N * K * O), seconds_of(time_linear, &t));
+}
+
+static void bench_attention(int64_t N, int heads, int64_t D) {
+    struct timed t = {.out = random_2d(N, heads * D),
+                      .a = random_2d(N, heads * D),
+                      .b = random_2d(N, heads * D),
+                      .c = random_2d(N, heads * D),
+                      .attention = {.n_heads = heads}};
+    char name[64];
+    snprintf(name, sizeof name, "attention_%lldx%dx%lld", (long long)N, heads, (long long)D);
+    print_rate(name, 4.0 * (double)(N * N * D * heads), seconds_of(time_attention, &t));
+}
+
+static void bench_conv(int64_t T, int64_t H, int64_t W, int64_t C, int64_t O) {
+    struct tensor w = random_nd(5, (int64_t[]){O, 3, 3, 3, C});
+    struct tensor cache = random_nd(4, (int64_t[]){2, H, W, C});
+    struct timed t = {.out = random_nd(4, (int64_t[]){T, H, W, O}),
+                      .a = random_nd(4, (int64_t[]){T, H, W, C}),
+                      .conv = {.w = &w, .cache = &cache, .stride_t = 1, .stride_s = 1}};
+    char name[64];
+    snprintf(name, sizeof name, "conv_%lldx%lldx%lld_%lld_%lld", (long long)T, (long long)H,
+             (long long)W, (long long)C, (long long)O);
+    print_rate(name, 54.0 * (double)(T * H * W * C * O), seconds_of(time_conv, &t));
+}
+
+static int bench_all(void) {
+    char report[160];
+    device_report(&cpu, report, sizeof report);
+    printf("{\"bench\":\"device\",\"value\":\"%s\"}\n", report);
+    bench_linear(520, 192, 192);
+    bench_linear(520, 192, 768);
+    bench_linear(520, 768, 192);
+    bench_linear(1872, 320, 320);
+    bench_linear(1872, 320, 1280);
+    bench_linear(1872, 1280, 320);
+    bench_linear(1755, 1536, 1536);
+    bench_attention(520, 3, 64);
+    bench_attention(1872, 5, 64);
+    bench_attention(1755, 12, 128);
+    bench_conv(4, 40, 64, 16, 16);
+    bench_conv(4, 40, 64, 32, 32);
+    bench_conv(2, 20, 32, 64, 64);
+    bench_conv(4, 72, 128, 48, 48);
+    bench_conv(5, 120, 68, 96, 96);
+    bench_conv(5, 60, 34, 384, 384);
+    return 0;
+}
+
+static const struct test tests[] = {
+    TEST(linear_agrees),
+    TEST(attention_agrees),
+    TEST(norms_agree),
+    TEST(modulation_agrees),
+    TEST(rope_agrees),
+    TEST(elements_agree),
+    TEST(convolution_agrees_on_every_instruction_set),
+    TEST(row_loops_agree_on_every_instruction_set),
+    TEST(exp_is_accurate_over_its_range),
+    TEST(volume_ops_agree),
+    TEST(patches_go_there_and_back),
+    TEST(conversions_agree),
+    TEST(wrong_shapes_are_refused_in_words),
+    TEST(noise_does_not_depend_on_how_it_is_asked),
+    TEST(philox_gives_the_published_numbers),
+};
+
+int main(int argc, char **argv) {
+    struct fail f = {0};
+    if (device_open(&cpu, "cpu", 0, &f) != ERR_OK || device_open(&ref, "ref", 0, &f) != ERR_OK) {
+        fprintf(stderr, "%s\n", f.text);
+        return 1;
+    }
+    int rc = argc > 1 && strcmp(argv[1], "--bench") == 0
+                 ? bench_all()
+                 : check_main(tests, COUNT_OF(tests), argc, argv);
+    device_close(&cpu);
+    device_close(&ref);
+    return rc;
+}
