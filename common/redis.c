@@ -463,30 +463,39 @@ const char *redis_last_error(const struct redis *r) { return r->words; }
 /* What an error reply means to whoever has to act. */
 static const struct {
     const char *word, *meaning;
+    bool is_refusal; /* waiting does not help */
 } error_words[] = {
-    {"LOADING", "Redis is loading its data"},
-    {"MISCONF", "Redis cannot write to its disk"},
-    {"OOM", "Redis is out of memory"},
-    {"READONLY", "this Redis is a replica"},
-    {"MASTERDOWN", "the Redis master is away"},
-    {"CLUSTERDOWN", "the Redis cluster is down"},
-    {"TRYAGAIN", "Redis is moving its slots"},
-    {"MOVED", "Redis is a cluster and these keys are on another node"},
-    {"NOREPLICAS", "Redis has too few replicas"},
-    {"BUSY", "Redis is busy with a long call"},
-    {"NOAUTH", "Redis wants a password"},
-    {"WRONGPASS", "Redis refused the password"},
-    {"NOPERM", "the Redis user lacks a right"},
-    {"WRONGTYPE", "a key in Redis has the wrong type"},
-    {"ERR Function not found", "the job functions are not in Redis; run: misora admin migrate"},
+    {"LOADING", "Redis is loading its data", false},
+    {"MISCONF", "Redis cannot write to its disk", false},
+    {"OOM", "Redis is out of memory", false},
+    {"READONLY", "this Redis is a replica", false},
+    {"MASTERDOWN", "the Redis master is away", false},
+    {"CLUSTERDOWN", "the Redis cluster is down", false},
+    {"TRYAGAIN", "Redis is moving its slots", false},
+    {"MOVED", "Redis is a cluster and these keys are on another node", false},
+    {"NOREPLICAS", "Redis has too few replicas", false},
+    {"BUSY", "Redis is busy with a long call", false},
+    {"NOAUTH", "Redis wants a password", true},
+    {"WRONGPASS", "Redis refused the password", true},
+    {"NOPERM", "the Redis user lacks a right", true},
+    {"WRONGTYPE", "a key in Redis has the wrong type", false},
+    {"ERR Function not found", "the job functions are not in Redis; run: misora admin migrate", false},
 };
+
+static void note_refusal(struct redis_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    pool->is_refused = true;
+    pthread_mutex_unlock(&pool->lock);
+}
 
 static enum err fail_reply(struct redis *r, const struct redis_reply *reply, struct fail *f) {
     struct str text = redis_reply_str(reply);
     note_words(r, text.p);
-    for (size_t i = 0; i < sizeof(error_words) / sizeof(error_words[0]); i++)
-        if (str_starts(text, error_words[i].word))
-            return FAIL(f, ERR_UNAVAILABLE, "%s (%s)", error_words[i].meaning, r->words);
+    for (size_t i = 0; i < sizeof(error_words) / sizeof(error_words[0]); i++) {
+        if (!str_starts(text, error_words[i].word)) continue;
+        if (error_words[i].is_refusal) note_refusal(r->pool);
+        return FAIL(f, ERR_UNAVAILABLE, "%s (%s)", error_words[i].meaning, r->words);
+    }
     return FAIL(f, ERR_UNAVAILABLE, "Redis answered: %s", r->words);
 }
 

@@ -70,9 +70,9 @@ local function entry(name, run, flags, wanted)
     local function callback(keys, argv)
         list = list or split_wanted(wanted)
         P = string.sub(keys[1], 1, -5) -- without "meta"
+        local schema, test_clock_ms = unpack(call('HMGET', keys[1], 'schema', 'test_clock_ms'))
         local t = call('TIME')
-        now = t[1] * 1000 + math.floor(t[2] / 1000) + meta('test_clock_ms', 0)
-        local schema = call('HGET', keys[1], 'schema')
+        now = tonumber(test_clock_ms) or t[1] * 1000 + math.floor(t[2] / 1000)
         if schema ~= SCHEMA and run ~= job_migrate then return {'ESCHEMA', schema or 'none'} end
         local a, bad = read_args(list, argv)
         if not a then return {'EARG', bad} end
