@@ -2,6 +2,7 @@
 
 #include "common/base/assert.h"
 #include "train/world/stage.h"
+#include "train/world/weather.h"
 
 /* A rectangle of pixels that holds a solid for certain. */
 struct box {
@@ -9,6 +10,7 @@ struct box {
 };
 struct frame {
     struct stage now, next; /* next is made only when flow is wanted */
+    struct weather weather;
     struct box box[STAGE_SOLID_MAX];
     struct sight row[3][WORLD_SIDE_MAX]; /* ring of the last rows, row y is at y % 3 */
 };
@@ -92,6 +94,7 @@ static void put_row(const struct frame *fr, int y, uint8_t *rgb) {
             list_pixel(fr, &row, x, &on);
             c = supersample(fr, x, y, &on);
         }
+        if (fr->weather.n) c = num_mix(c, num_vec(.97f, .98f, 1), weather_cover(&fr->weather, x, y, fr->row[y % 3][x].far));
         out[0] = (uint8_t)(c.x * 255 + .5f);
         out[1] = (uint8_t)(c.y * 255 + .5f);
         out[2] = (uint8_t)(c.z * 255 + .5f);
@@ -134,6 +137,7 @@ void render_frame(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, 
     ASSERT(s->W >= 1 && s->W <= WORLD_SIDE_MAX && s->H >= 1 && s->H <= WORLD_SIDE_MAX);
     stage_make(&fr.now, s, (float)frame / s->fps);
     if (flow) stage_make(&fr.next, s, (float)(frame + 1) / s->fps);
+    weather_make(&fr.weather, s, &fr.now.view, fr.now.t);
     for (int i = 0; i < fr.now.n_solid; i++) fr.box[i] = cover(&fr.now.view, s, &fr.now.solid[i]);
     for (int y = 0; y <= s->H; y++) {
         if (y < s->H) look_row(&fr, y);

@@ -62,7 +62,7 @@ static const struct class_row {
                            WORLD_COLOUR_ORANGE, .45f},
     [WORLD_CLASS_BIRD] = {A(STAND) | A(FLY), 0, ANY, .3f},
     [WORLD_CLASS_BURGER] = {A(STAND) | A(SPIN) | A(EATEN), Q(ORANGE), WORLD_COLOUR_ORANGE, .5f},
-    [WORLD_CLASS_CANVAS] = {A(PAINTED), 0, ANY, .25f},
+    [WORLD_CLASS_CANVAS] = {A(PAINTED), ~Q(WHITE) & (BIT(WORLD_COLOUR_COUNT) - 1), ANY, .25f},
     [WORLD_CLASS_LANTERN] = {A(STAND) | A(FLY), Q(RED) | Q(YELLOW) | Q(ORANGE) | Q(PINK) | Q(CYAN) | Q(GREEN), ANY, .4f},
 };
 
@@ -241,7 +241,8 @@ static int choose_second(struct scene *s, struct num_rng *r, const struct hero_r
     static const int relations[] = {0, 28, 28, 28, 16};
     int action = s->ent[0].action, cls;
     unsigned mask = (h->second_classes ? h->second_classes : second_classes) & places[s->env].classes;
-    if (action == WORLD_ACTION_COLLIDE) mask = C(BALL) | C(CUBE) | C(CYLINDER);
+    if (!h->second_classes) mask &= ~BIT(s->ent[0].cls); /* two of a kind are hard to tell apart in words */
+    if (action == WORLD_ACTION_COLLIDE) mask = (C(BALL) | C(CUBE) | C(CYLINDER)) & ~BIT(s->ent[0].cls);
     else if (num_int(r, 100) >= h->second || action == WORLD_ACTION_BEHIND || action == WORLD_ACTION_LEAVE ||
              action == WORLD_ACTION_PAINTED || action == WORLD_ACTION_EATEN)
         return 1;
@@ -372,6 +373,7 @@ static void frame(struct scene *s, struct num_rng *r, struct room *m) {
         if (beside || e->action == WORLD_ACTION_COLLIDE) need_w = num_max(need_w, (pair + .3f) / .86f);
         m->view_h = num_max(m->view_h, height_of(&s->ent[1]) / .62f);
     }
+    if (e->action == WORLD_ACTION_BEHIND) need_w = 2 * m->half / .31f;
     if (m->view_h < need_w / aspect) m->view_h = need_w / aspect;
     m->view_h = num_max(m->view_h, 2.3f);
     m->view_w = m->view_h * aspect;
@@ -434,8 +436,7 @@ static int place_wall(struct scene *s, const struct room *m) {
     float back = shape_of((enum world_class)e->cls)->half_z * e->scale + .35f;
     float half = m->half * 1.08f * (m->dist - back) / m->dist, reach = 2.15f * m->half;
     float most = .18f * m->view_w * path_seconds(s);
-    if (most > .46f * m->view_w - m->half * .2f) most = .46f * m->view_w - m->half * .2f;
-    if (reach > most) reach = most;
+    reach = num_min(reach, num_min(most, .5f * m->view_w - .6f * m->half));
     if (reach < 1.25f * m->half) return 0;
     e->speed = 2 * reach / path_seconds(s);
     s->has_wall = 1;
