@@ -7,6 +7,8 @@ umt5/io.safetensors: ids_N [N] i32 and rows_N [N,d_model] f32 for N tokens, made
 makes them: padded to 512, masked, cut to N. Weights are rounded to f16 and stored so.
 
 tokenizer/cases.tsv: max ids, text as hex, ids as sentencepiece gives them (cut, </s> appended).
+tokenizer/clean.tsv: raw prompt as hex, ids after the prompt_clean() of diffusers' WanPipeline (with
+ftfy). Compared as ids, because what our cleaning leaves to the normaliser ends up the same.
 tokenizer/nmt_nfkc.tsv: text as hex, normalised text as hex; independent of the vocabulary, so any
 spiece.model with the real nmt_nfkc table can be held against it. The small spiece.model has a
 table of a few hundred rules instead, because the real one alone takes 240 KB.
@@ -18,6 +20,7 @@ import unicodedata
 
 import sentencepiece
 import torch
+from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from safetensors.torch import save_file
 from transformers import UMT5Config, UMT5EncoderModel
 
@@ -74,6 +77,24 @@ TEXTS = [
 ]
 
 
+RAW_PROMPTS = [
+    "  A  red\tball\n\nrolls ", "a &lt;b&gt; &amp;amp; c", "&amp;lt;tag&amp;gt;", "caf&eacute; na&iuml;ve",
+    "it\u2019s \u201cred\u201d \u2018x\u2019", "50 &#37; &#x25; &#X25", "&copy 2020 &notit; &amp", "&nosuch; & &; &#; &#x;",
+    "&#128;5 &#150; &#0; &#xD800; &#x110000; &#99999999999999999999;", "tom&jerry &ltd; &gtx",
+    "\u3000full\u3000width\uff0cＡＢＣ！", "\ufeffbom \x07bell \x7fdel", "\x1b[31mred\x1b[0m ball",
+    "line\r\nbreak\u2028sep\u2029par\x85nel", "a&nbsp;b&nbsp;&nbsp;c", "&hellip;&mdash;&alpha;&Omega;&euro;",
+    "<b>bold</b> &lt;", "一只红色的球，&quot;弹跳&quot;", "&apos;x&apos; &#39;y&#39;", "", "   ", "&", "a\x0bb\x0cc\x1cd",
+    "cafe\u0301 &eacute", "&AMP;&LT;&QUOT;", "&#x1F642; \U0001F642",
+]
+
+
+def write_clean(sp):
+    with open(os.path.join(ROOT, "tokenizer", "clean.tsv"), "w") as f:
+        for text in RAW_PROMPTS:
+            ids = sp.encode(prompt_clean(text)) + [sp.eos_id()]
+            f.write(f"512\t{text.encode().hex()}\t{' '.join(map(str, ids))}\n")
+
+
 def cases(sp):
     rng = random.Random(2)
     words = [sp.id_to_piece(i).replace("\u2581", " ") for i in range(260, sp.get_piece_size())]
@@ -101,6 +122,7 @@ def write_tokenizer():
         for cap, text in cases(sp):
             ids = sp.encode(text)[: cap - 1] + [sp.eos_id()]
             f.write(f"{cap}\t{text.encode().hex()}\t{' '.join(map(str, ids))}\n")
+    write_clean(sp)
     print(f"tokenizer: {sp.get_piece_size()} pieces, {len(data)} bytes")
 
 

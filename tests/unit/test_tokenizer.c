@@ -5,6 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/text_clean.h"
 #include "engine/tokenizer.h"
 #include "tests/lib/check.h"
 
@@ -39,13 +40,11 @@ static int same_ids(const struct tokenizer_ids *ids, char *list) {
     return n == ids->n;
 }
 
-static void check_case(const struct tokenizer *t, char *line, int number) {
+/* A row: most ids allowed, text, ids wanted. */
+static void check_ids(const struct tokenizer *t, struct str text, int max_ids, char *p,
+                      int number) {
     struct fail f = {0};
     struct tokenizer_ids ids = {0};
-    char *p = line;
-    int max_ids = (int)strtol(p, &p, 10);
-    p++;
-    struct str text = take_hex(&p);
     CHECK_OK(tokenizer_encode(t, &ids, text, max_ids, &f), &f);
     if (!same_ids(&ids, p)) {
         check_failed++;
@@ -54,6 +53,25 @@ static void check_case(const struct tokenizer *t, char *line, int number) {
         fprintf(stderr, ", want %s", p);
     }
     tokenizer_ids_free(&ids);
+}
+
+static void check_case(const struct tokenizer *t, char *line, int number) {
+    char *p = line;
+    int max_ids = (int)strtol(p, &p, 10);
+    p++;
+    struct str text = take_hex(&p);
+    check_ids(t, text, max_ids, p, number);
+}
+
+static void check_clean(const struct tokenizer *t, char *line, int number) {
+    struct fail f = {0};
+    struct buf clean;
+    char *p = strchr(line, '\t') + 1;
+    struct str raw = take_hex(&p);
+    buf_make(&clean, TOKENIZER_TEXT_BYTES_MAX);
+    CHECK_OK(text_clean(&clean, raw, &f), &f);
+    check_ids(t, (struct str){buf_str(&clean), clean.len}, 512, p, number);
+    buf_free(&clean);
 }
 
 static int for_lines(const struct tokenizer *t, const char *path,
@@ -74,6 +92,37 @@ static void ids_are_those_of_sentencepiece(void) {
     CHECK_OK(tokenizer_open(&t, model_path, &f), &f);
     if (t) CHECK(for_lines(t, "tests/golden/tokenizer/cases.tsv", check_case) >= 140);
     tokenizer_close(t);
+}
+
+static void prompts_are_cleaned_as_the_pipeline_does(void) {
+    struct fail f = {0};
+    struct tokenizer *t = NULL;
+    CHECK_OK(tokenizer_open(&t, model_path, &f), &f);
+    if (t) CHECK(for_lines(t, "tests/golden/tokenizer/clean.tsv", check_clean) >= 25);
+    tokenizer_close(t);
+}
+
+static void cleaning_is_done_in_the_right_order(void) {
+    static const struct {
+        const char *raw, *clean;
+    } rows[] = {
+        {" a  b ", "a b"},
+        {"&amp;lt;", "<"},          /* twice */
+        {"&amp;amp;lt;", "&lt;"},   /* not three times */
+        {"\xff &#65;\xff", "\xff A\xff"},
+        {"\x1b[1;31mred", "red"},
+        {"\x1b[", "["},
+        {"&#8217;", "\xe2\x80\x99"}, /* quotes are straightened before references */
+        {"\xc2\x85x", "\xe2\x80\xa6x"},
+    };
+    for (int i = 0; i < COUNT_OF(rows); i++) {
+        struct fail f = {0};
+        struct buf out;
+        buf_make(&out, 64);
+        CHECK_OK(text_clean(&out, str_of(rows[i].raw), &f), &f);
+        CHECK_STR(buf_str(&out), rows[i].clean);
+        buf_free(&out);
+    }
 }
 
 static void check_norm(const struct tokenizer *t, char *line, int number) {
@@ -272,6 +321,8 @@ static void every_allocation_may_fail(void) {
 
 static const struct test tests[] = {
     TEST(ids_are_those_of_sentencepiece),
+    TEST(prompts_are_cleaned_as_the_pipeline_does),
+    TEST(cleaning_is_done_in_the_right_order),
     TEST(the_full_nfkc_table_is_read_as_sentencepiece_reads_it),
     TEST(a_cut_text_keeps_its_end_mark),
     TEST(broken_utf8_gives_ids_and_no_harm),
