@@ -10,7 +10,7 @@
 enum { CONFIG_BYTES_MAX = 1 << 20, PREFIX_BYTES_MAX = 64 };
 
 #define FIELD(key, kind, member, min, max) \
-    {key, JSON_FIELD_##kind, offsetof(struct text_config, member), min, max}
+    { key, JSON_FIELD_##kind, offsetof(struct text_config, member), min, max }
 
 static const struct json_field fields[] = {
     FIELD("vocab_size", INT, vocab, 1, 1 << 22),
@@ -29,9 +29,13 @@ static const struct json_field fields[] = {
 enum { SIZE_VOCAB, SIZE_MODEL, SIZE_INNER, SIZE_FF, SIZE_BUCKETS, SIZE_HEADS, SIZE_COUNT };
 
 #define S(name) WEIGHT_SIZE(SIZE_##name)
-#define ROW(name, member, ...) \
-    {name, offsetof(struct text_layer, member), WEIGHT_PLAIN, COUNT_OF(((int[]){__VA_ARGS__})), \
-     {__VA_ARGS__}}
+#define ROW(name, member, ...)                                                                     \
+    {                                                                                              \
+        name, offsetof(struct text_layer, member), WEIGHT_PLAIN, COUNT_OF(((int[]){__VA_ARGS__})), \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
 
 static const struct weight_row layer_rows[] = {
     ROW("layer.0.layer_norm.weight", norm1, S(MODEL)),
@@ -53,13 +57,15 @@ static enum err read_config(struct text_config *c, const char *folder, struct fa
 
     if (snprintf(path, sizeof path, "%s/config.json", folder) >= (int)sizeof path)
         return FAIL(f, ERR_LIMIT, "the name of the model folder is too long");
-    *c = (struct text_config){.n_buckets = 32, .max_distance = 128, .eps = 1e-6,
-                              .act = "gated-gelu"};
+    *c = (struct text_config){
+        .n_buckets = 32, .max_distance = 128, .eps = 1e-6, .act = "gated-gelu"};
     TRY(json_read_file(&j, path, CONFIG_BYTES_MAX, f));
     TRY(json_read_fields(&j, 0, c, fields, COUNT_OF(fields), f));
     if (!c->vocab || !c->d_model || !c->d_kv || !c->d_ff || !c->n_layers || !c->n_heads)
-        rc = FAIL(f, ERR_CORRUPT, "%s lacks one of vocab_size, d_model, d_kv, d_ff, num_layers, "
-                  "num_heads", path);
+        rc = FAIL(f, ERR_CORRUPT,
+                  "%s lacks one of vocab_size, d_model, d_kv, d_ff, num_layers, "
+                  "num_heads",
+                  path);
     else if (!str_eq(str_of(c->act), "gated-gelu"))
         rc = FAIL(f, ERR_UNSUPPORTED, "%s: feed_forward_proj is %s, only gated-gelu is supported",
                   path, c->act);
@@ -91,7 +97,7 @@ static enum err copy_buckets(struct text *t, struct text_layer *l, struct fail *
 
 static enum err bind(struct text *t, struct fail *f) {
     const struct text_config *c = &t->config;
-    int64_t sizes[SIZE_COUNT] = {c->vocab, c->d_model, (int64_t)c->n_heads * c->d_kv,
+    int64_t sizes[SIZE_COUNT] = {c->vocab, c->d_model,   (int64_t)c->n_heads * c->d_kv,
                                  c->d_ff,  c->n_buckets, c->n_heads};
     enum err rc = ERR_OK;
 
@@ -130,7 +136,8 @@ out:
 
 void text_close(struct text *t) {
     if (!t) return;
-    for (int i = 0; i < TEXT_LAYERS_MAX; i++) mem_free(t->layer[i].bias);
+    for (int i = 0; i < TEXT_LAYERS_MAX; i++)
+        mem_free(t->layer[i].bias);
     weights_close(&t->weights);
     mem_free(t);
 }
@@ -150,7 +157,8 @@ static void fill_bias(const struct text_config *c, float *out, const float *buck
     for (int i = 0; i < n; i++) {
         for (int j = 0; j < n; j++) {
             const float *row = buckets + (int64_t)text_bucket(c, j - i) * c->n_heads;
-            for (int h = 0; h < c->n_heads; h++) out[((int64_t)h * n + i) * n + j] = row[h];
+            for (int h = 0; h < c->n_heads; h++)
+                out[((int64_t)h * n + i) * n + j] = row[h];
         }
     }
 }
@@ -172,7 +180,8 @@ static enum err take_scratch(const struct text *t, struct scratch *s, int n, str
 
     *s = (struct scratch){0};
     TRY(pool_take_2d(pool, &s->h, n, c->d_model, f));
-    for (int i = 0; i < COUNT_OF(wide); i++) TRY(pool_take_2d(pool, wide[i], n, inner, f));
+    for (int i = 0; i < COUNT_OF(wide); i++)
+        TRY(pool_take_2d(pool, wide[i], n, inner, f));
     TRY(pool_take_2d(pool, &s->gate, n, c->d_ff, f));
     TRY(pool_take_2d(pool, &s->up, n, c->d_ff, f));
     TRY(pool_take(pool, &s->bias, DTYPE_F32, 3, bias_dims, f));
@@ -240,7 +249,8 @@ enum err text_encode(struct text *t, struct tensor *out, const int32_t *ids, int
     TRY(pool_take_2d(pool, &x, n, t->config.d_model, f));
     TRY(embed(t, &x, ids, n, pool, f));
     TRY(take_scratch(t, &s, n, pool, f));
-    for (int i = 0; i < t->config.n_layers; i++) TRY(run_layer(t, &t->layer[i], &x, &s, f));
+    for (int i = 0; i < t->config.n_layers; i++)
+        TRY(run_layer(t, &t->layer[i], &x, &s, f));
     TRY(op_norm(t->dev, out, &x, &norm, f));
 out:
     mem_free(s.host_bias);

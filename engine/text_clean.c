@@ -49,7 +49,8 @@ static enum err add_point(struct buf *out, uint32_t c, struct fail *f) {
     char s[4];
     size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
     static const unsigned char lead[] = {0, 0x00, 0xc0, 0xe0, 0xf0};
-    for (size_t i = n; i-- > 1; c >>= 6) s[i] = (char)(0x80 | (c & 0x3f));
+    for (size_t i = n; i-- > 1; c >>= 6)
+        s[i] = (char)(0x80 | (c & 0x3f));
     s[0] = (char)(lead[n] | c);
     return buf_add(out, s, n, f);
 }
@@ -81,7 +82,8 @@ static enum err copy_byte(struct buf *out, uint32_t byte, struct fail *f) {
 static size_t escape_bytes(struct str text) {
     size_t n = 2;
     if (text.n < 3 || text.p[0] != '\x1b' || text.p[1] != '[') return 0;
-    while (n < text.n && ((text.p[n] >= '0' && text.p[n] <= '9') || text.p[n] == ';')) n++;
+    while (n < text.n && ((text.p[n] >= '0' && text.p[n] <= '9') || text.p[n] == ';'))
+        n++;
     if (n == text.n) return 0;
     char last = (char)(text.p[n] | 0x20);
     return last >= 'a' && last <= 'z' ? n + 1 : 0;
@@ -123,9 +125,9 @@ static uint32_t numbered_point(uint64_t n) {
 }
 
 static int digit_of(char c, int base) {
-    int d = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f'
-                                                 ? (c | 0x20) - 'a' + 10
-                                                 : 99;
+    int d = c >= '0' && c <= '9'                     ? c - '0'
+            : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                     : 99;
     return d < base ? d : -1;
 }
 
@@ -144,7 +146,8 @@ static size_t read_number(struct str text, uint32_t *point) {
 /* "&name;" at the start of the text, or the longest old name that needs no semicolon. */
 static size_t read_name(struct str text, uint32_t *point) {
     size_t n = 1;
-    while (n < text.n && n <= NAME_SCAN_MAX && !memchr("\t\n\f <&#;", text.p[n], 8)) n++;
+    while (n < text.n && n <= NAME_SCAN_MAX && !memchr("\t\n\f <&#;", text.p[n], 8))
+        n++;
     if (n < text.n && text.p[n] == ';') {
         const struct text_entity *e = text_entity_find((struct str){text.p + 1, n - 1});
         if (e) {
@@ -202,7 +205,8 @@ enum err text_clean(struct buf *out, struct str text, struct fail *f) {
     enum err rc = ERR_OK;
     struct buf step[2];
 
-    for (int i = 0; i < 2; i++) buf_make(&step[i], out->max);
+    for (int i = 0; i < 2; i++)
+        buf_make(&step[i], out->max);
     TRY(fix_characters(&step[0], text, f));
     for (int i = 0; i < UNESCAPE_PASSES; i++) {
         struct buf *from = &step[i % 2], *to = &step[1 - i % 2];
@@ -212,6 +216,7 @@ enum err text_clean(struct buf *out, struct str text, struct fail *f) {
     struct buf *last = &step[UNESCAPE_PASSES % 2];
     TRY(collapse(out, (struct str){buf_str(last), last->len}, f));
 out:
-    for (int i = 0; i < 2; i++) buf_free(&step[i]);
+    for (int i = 0; i < 2; i++)
+        buf_free(&step[i]);
     return rc;
 }

@@ -64,8 +64,7 @@ static void offer(struct node *nodes, int from, int end, int32_t id, double scor
 
 static double piece_score(const struct tokenizer_model *m, const struct tokenizer_piece *p) {
     /* A user-defined piece gets a bonus that makes it win always. */
-    if (p->type == TOKENIZER_PIECE_USER)
-        return (double)((float)p->text.n * m->max_score) - 0.1;
+    if (p->type == TOKENIZER_PIECE_USER) return (double)((float)p->text.n * m->max_score) - 0.1;
     return (double)p->score;
 }
 
@@ -132,7 +131,8 @@ static void emit(const struct tokenizer_model *m, struct node *nodes, struct str
         bool is_unknown = id == m->unknown_id;
         ASSERT(end > at);
         if (is_unknown && m->has_byte_fallback) {
-            for (int i = at; i < end; i++) put(out, max, m->byte_id[(unsigned char)text.p[i]]);
+            for (int i = at; i < end; i++)
+                put(out, max, m->byte_id[(unsigned char)text.p[i]]);
         } else if (!is_unknown || !was_unknown) { /* a run of unknowns is one id */
             put(out, max, id);
         }
@@ -150,7 +150,8 @@ static enum err segment(const struct tokenizer *t, struct tokenizer_ids *out, st
         mem_free(nodes);
         return FAIL(f, ERR_NOMEM, "no memory to segment %zu bytes of text", text.n);
     }
-    for (size_t i = 0; i <= text.n; i++) nodes[i].from = -1;
+    for (size_t i = 0; i <= text.n; i++)
+        nodes[i].from = -1;
     walk(&t->model, nodes, text);
     emit(&t->model, nodes, text, out, max_ids - 1);
     out->id[out->n++] = t->model.eos_id;

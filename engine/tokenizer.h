@@ -32,8 +32,8 @@ struct tokenizer_ids {
 /* `path` names spiece.model. The caller owns *out: tokenizer_close(). */
 MUST_CHECK enum err tokenizer_open(struct tokenizer **out, const char *path, struct fail *f);
 /* The same from bytes in memory, which are copied; `name` stands for the file in failures. */
-MUST_CHECK enum err tokenizer_open_bytes(struct tokenizer **out, struct str bytes,
-                                         const char *name, struct fail *f);
+MUST_CHECK enum err tokenizer_open_bytes(struct tokenizer **out, struct str bytes, const char *name,
+                                         struct fail *f);
 /* NULL is allowed. */
 void tokenizer_close(struct tokenizer *t);
 /* At most max_ids >= 1 ids: a longer text is cut and still ends with `</s>`. Fails with

@@ -53,7 +53,8 @@ static enum err read_bytes(struct reader *r, uint64_t n, struct str *out, struct
 
 static uint64_t little_endian(struct str s) {
     uint64_t value = 0;
-    for (size_t i = s.n; i-- > 0;) value = value << 8 | (unsigned char)s.p[i];
+    for (size_t i = s.n; i-- > 0;)
+        value = value << 8 | (unsigned char)s.p[i];
     return value;
 }
 
@@ -66,9 +67,7 @@ static enum err read_field(struct reader *r, struct field *out, struct fail *f) 
     out->number = (uint32_t)(tag >> 3);
     out->wire = (uint32_t)(tag & 7);
     switch (out->wire) {
-    case WIRE_VARINT:
-        TRY(read_varint(r, &out->value, f));
-        break;
+    case WIRE_VARINT: TRY(read_varint(r, &out->value, f)); break;
     case WIRE_BYTES:
         TRY(read_varint(r, &n, f));
         TRY(read_bytes(r, n, &out->bytes, f));
@@ -222,8 +221,10 @@ static void sift_down(struct tokenizer_model *m, int root, int n) {
 
 static void sort_pieces(struct tokenizer_model *m) {
     int n = m->n_pieces;
-    for (int i = 0; i < n; i++) m->sorted[i] = i;
-    for (int i = n / 2; i-- > 0;) sift_down(m, i, n);
+    for (int i = 0; i < n; i++)
+        m->sorted[i] = i;
+    for (int i = n / 2; i-- > 0;)
+        sift_down(m, i, n);
     for (int last = n - 1; last > 0; last--) {
         int32_t swap = m->sorted[0];
         m->sorted[0] = m->sorted[last];
@@ -257,7 +258,8 @@ static int byte_of(struct str s) {
 static enum err index_pieces(struct tokenizer_model *m, const char *name, struct fail *f) {
     bool is_first = true;
     m->unknown_id = -1;
-    for (int i = 0; i < 256; i++) m->byte_id[i] = -1;
+    for (int i = 0; i < 256; i++)
+        m->byte_id[i] = -1;
     for (int id = 0; id < m->n_pieces; id++) {
         const struct tokenizer_piece *p = &m->pieces[id];
         if (p->type == TOKENIZER_PIECE_UNKNOWN) m->unknown_id = id;
@@ -313,8 +315,8 @@ static enum err read_whole(struct tokenizer_model *m, int fd, const char *path, 
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return FAIL(f, ERR_CORRUPT, "%s is not a regular file", path);
     if (st.st_size > TOKENIZER_FILE_BYTES_MAX)
-        return FAIL(f, ERR_LIMIT, "%s has %lld bytes, %d are allowed", path,
-                    (long long)st.st_size, TOKENIZER_FILE_BYTES_MAX);
+        return FAIL(f, ERR_LIMIT, "%s has %lld bytes, %d are allowed", path, (long long)st.st_size,
+                    TOKENIZER_FILE_BYTES_MAX);
     m->n_bytes = (size_t)st.st_size;
     m->bytes = mem_take(m->n_bytes + 1, 1);
     if (!m->bytes) return FAIL(f, ERR_NOMEM, "no memory for the %zu bytes of %s", m->n_bytes, path);

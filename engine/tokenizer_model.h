@@ -47,7 +47,7 @@ struct tokenizer_model {
     size_t n_bytes;
     struct tokenizer_piece *pieces; /* index = id */
     int n_pieces;
-    int32_t *sorted;     /* ids of all pieces in byte order of their text */
+    int32_t *sorted;      /* ids of all pieces in byte order of their text */
     int32_t byte_id[256]; /* -1 where the vocabulary has no such piece */
     int32_t unknown_id, eos_id;
     float min_score, max_score; /* of NORMAL pieces */

@@ -73,7 +73,9 @@ size_t tokenizer_norm_char(struct str s) {
         unsigned char mask, lead;
         size_t n;
         uint32_t first; /* smaller values would be overlong */
-    } rows[] = {{0x80, 0x00, 1, 0}, {0xe0, 0xc0, 2, 0x80}, {0xf0, 0xe0, 3, 0x800},
+    } rows[] = {{0x80, 0x00, 1, 0},
+                {0xe0, 0xc0, 2, 0x80},
+                {0xf0, 0xe0, 3, 0x800},
                 {0xf8, 0xf0, 4, 0x10000}};
     ASSERT(s.n > 0);
     unsigned char lead = (unsigned char)s.p[0];

@@ -35,10 +35,16 @@ out:
 
 static enum err bind_quant(struct vae *v, struct fail *f) {
     static const struct weight_row rows[] = {
-        {"quant_conv.weight", offsetof(struct vae, quant), WEIGHT_MATRIX, 5,
+        {"quant_conv.weight",
+         offsetof(struct vae, quant),
+         WEIGHT_MATRIX,
+         5,
          {WEIGHT_SIZE(1), WEIGHT_SIZE(1), 1, 1, 1}},
         {"quant_conv.bias", offsetof(struct vae, quant_b), WEIGHT_PLAIN, 1, {WEIGHT_SIZE(1)}},
-        {"post_quant_conv.weight", offsetof(struct vae, post), WEIGHT_MATRIX, 5,
+        {"post_quant_conv.weight",
+         offsetof(struct vae, post),
+         WEIGHT_MATRIX,
+         5,
          {WEIGHT_SIZE(0), WEIGHT_SIZE(0), 1, 1, 1}},
         {"post_quant_conv.bias", offsetof(struct vae, post_b), WEIGHT_PLAIN, 1, {WEIGHT_SIZE(0)}},
     };

@@ -9,10 +9,10 @@
 enum { CONFIG_BYTES_MAX = 1 << 20, NAME_MAX_BYTES = 96 };
 
 #define AT(member) offsetof(struct vae_layer, member)
-#define C_IN WEIGHT_SIZE(0)
-#define C_OUT WEIGHT_SIZE(1)
-#define C_QKV WEIGHT_SIZE(2)
-#define C_TIME WEIGHT_SIZE(3) /* outputs of the conv in time: two frames per frame going up */
+#define C_IN       WEIGHT_SIZE(0)
+#define C_OUT      WEIGHT_SIZE(1)
+#define C_QKV      WEIGHT_SIZE(2)
+#define C_TIME     WEIGHT_SIZE(3) /* outputs of the conv in time: two frames per frame going up */
 
 static const struct weight_row conv_rows[] = {
     {"weight", AT(conv1), WEIGHT_CONV, 5, {C_OUT, C_IN, 3, 3, 3}},
@@ -63,7 +63,9 @@ static const struct kind_row {
     [VAE_DOWN] = {sampler_rows, time_rows, COUNT_OF(sampler_rows), COUNT_OF(time_rows), 0, 1},
     [VAE_UP] = {sampler_rows, time_rows, COUNT_OF(sampler_rows), COUNT_OF(time_rows), 0, 1},
     [VAE_HEAD] = {head_rows, NULL, COUNT_OF(head_rows), 0, 1, 0},
-    [VAE_KEEP] = {0}, [VAE_AVG_DOWN] = {0}, [VAE_DUP_UP] = {0},
+    [VAE_KEEP] = {0},
+    [VAE_AVG_DOWN] = {0},
+    [VAE_DUP_UP] = {0},
 };
 
 /* The list under construction. */
@@ -131,7 +133,8 @@ static enum err add_down_level(struct maker *k, int level, int c_in, int c_out, 
     bool is_last = level == k->c->dim_mult.n - 1;
     int ft = !is_last && k->c->time_down.v[level] ? 2 : 1, fs = is_last ? 1 : 2;
     struct vae_layer wide = {.kind = VAE_KEEP, .c_in = c_in, .c_out = c_out, .ft = ft, .fs = fs};
-    struct vae_layer sampler = {.kind = VAE_DOWN, .c_in = c_out, .c_out = c_out, .ft = ft, .fs = fs};
+    struct vae_layer sampler = {
+        .kind = VAE_DOWN, .c_in = c_out, .c_out = c_out, .ft = ft, .fs = fs};
     enum err rc = ERR_OK;
 
     if (k->c->is_residual) TRY(add(k, wide, "", f));
@@ -219,7 +222,7 @@ out:
 }
 
 #define FIELD(key, kind, member, min, max) \
-    {key, JSON_FIELD_##kind, offsetof(struct vae_config, member), min, max}
+    { key, JSON_FIELD_##kind, offsetof(struct vae_config, member), min, max }
 
 static const struct json_field fields[] = {
     FIELD("base_dim", INT, base_dim, 1, 4096),
@@ -241,9 +244,16 @@ static const struct json_field fields[] = {
 
 /* The file may leave out what the class has as a default: those of the 2.1 VAE. */
 static void set_defaults(struct vae_config *c) {
-    *c = (struct vae_config){.base_dim = 96, .z_dim = 16, .n_res_blocks = 2, .in_channels = 3,
-                             .out_channels = 3, .patch = 1, .factor_s = 8, .factor_t = 4,
-                             .dim_mult = {4, {1, 2, 4, 4}}, .time_down = {3, {0, 1, 1}}};
+    *c = (struct vae_config){.base_dim = 96,
+                             .z_dim = 16,
+                             .n_res_blocks = 2,
+                             .in_channels = 3,
+                             .out_channels = 3,
+                             .patch = 1,
+                             .factor_s = 8,
+                             .factor_t = 4,
+                             .dim_mult = {4, {1, 2, 4, 4}},
+                             .time_down = {3, {0, 1, 1}}};
 }
 
 static enum err check_config(const struct vae_config *c, const char *path, struct fail *f) {
@@ -257,12 +267,14 @@ static enum err check_config(const struct vae_config *c, const char *path, struc
     if (c->attn_scales.n > 0)
         return FAIL(f, ERR_UNSUPPORTED, "%s: attn_scales must be empty", path);
     if (c->mean.n != c->z_dim || c->std.n != c->z_dim)
-        return FAIL(f, ERR_CORRUPT, "%s: latents_mean has %d and latents_std %d entries, z_dim is %d",
-                    path, c->mean.n, c->std.n, c->z_dim);
+        return FAIL(f, ERR_CORRUPT,
+                    "%s: latents_mean has %d and latents_std %d entries, z_dim is %d", path,
+                    c->mean.n, c->std.n, c->z_dim);
     if (c->in_channels != pixels || c->out_channels != pixels)
         return FAIL(f, ERR_CORRUPT, "%s: %d and %d channels, patch_size %d asks for %d", path,
                     c->in_channels, c->out_channels, c->patch, pixels);
-    for (int i = 0; i < n - 1; i++) factor_t *= c->time_down.v[i] ? 2 : 1;
+    for (int i = 0; i < n - 1; i++)
+        factor_t *= c->time_down.v[i] ? 2 : 1;
     if (c->factor_t != factor_t || c->factor_s != c->patch << (n - 1))
         return FAIL(f, ERR_CORRUPT, "%s: scale factors %d and %d, the levels make %d and %d", path,
                     c->factor_s, c->factor_t, c->patch << (n - 1), factor_t);

@@ -50,8 +50,8 @@ enum vae_kind {
 struct vae_layer {
     enum vae_kind kind;
     int c_in, c_out;
-    int ft, fs;         /* factors in time and space of samplers and shortcuts */
-    int slot;           /* first of its caches */
+    int ft, fs; /* factors in time and space of samplers and shortcuts */
+    int slot;   /* first of its caches */
     struct tensor norm1, norm2;
     struct tensor conv1, conv1_b; /* of an attention: q|k|v as rows; of a sampler: the 3x3 */
     struct tensor conv2, conv2_b; /* of an attention: proj; of a sampler: the conv in time */

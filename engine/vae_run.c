@@ -23,7 +23,8 @@ typedef enum err (*layer_fn)(struct flow *w, const struct vae_layer *l, struct f
 /* A free work buffer, seen as [T,H,W,C]. There is always one: a layer holds four at most. */
 static struct held hold(struct flow *w, int64_t T, int64_t H, int64_t W, int64_t C) {
     int at = 0;
-    while (w->r->busy >> at & 1) at++;
+    while (w->r->busy >> at & 1)
+        at++;
     ASSERT(at < VAE_WORK_BUFFERS);
 
     int64_t dims[] = {T, H, W, C};
@@ -264,9 +265,14 @@ out:
 }
 
 static const layer_fn runners[VAE_KIND_COUNT] = {
-    [VAE_CONV] = run_conv,         [VAE_RES] = run_res,   [VAE_ATTENTION] = run_attention,
-    [VAE_DOWN] = run_down,         [VAE_UP] = run_up,     [VAE_HEAD] = run_head,
-    [VAE_KEEP] = run_keep,         [VAE_AVG_DOWN] = run_avg_down,
+    [VAE_CONV] = run_conv,
+    [VAE_RES] = run_res,
+    [VAE_ATTENTION] = run_attention,
+    [VAE_DOWN] = run_down,
+    [VAE_UP] = run_up,
+    [VAE_HEAD] = run_head,
+    [VAE_KEEP] = run_keep,
+    [VAE_AVG_DOWN] = run_avg_down,
     [VAE_DUP_UP] = run_dup_up,
 };
 
@@ -338,7 +344,8 @@ enum err vae_run_make(struct vae_run *r, struct vae_shape *out, const struct vae
         if (n > biggest) biggest = n;
         TRY(take_caches(r, &net->layer[i], &before, &s, f));
     }
-    for (int i = 0; i < VAE_WORK_BUFFERS; i++) TRY(pool_take_1d(pool, &r->work[i], biggest, f));
+    for (int i = 0; i < VAE_WORK_BUFFERS; i++)
+        TRY(pool_take_1d(pool, &r->work[i], biggest, f));
     *out = s;
 out:
     return rc;

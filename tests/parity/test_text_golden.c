@@ -66,7 +66,8 @@ static void ids_become_the_rows_of_transformers(void) {
     for (int d = 0; d < COUNT_OF(devices); d++) {
         struct fixture x;
         CHECK_OK(open_fixture(&x, devices[d]), &x.f);
-        for (int i = 0; i < COUNT_OF(counts) && x.io.n_entries > 0; i++) check_rows(&x, counts[i]);
+        for (int i = 0; i < COUNT_OF(counts) && x.io.n_entries > 0; i++)
+            check_rows(&x, counts[i]);
         close_fixture(&x);
     }
 }
@@ -75,10 +76,10 @@ static void distances_fall_into_the_buckets_of_the_paper(void) {
     static const struct {
         int distance, bucket;
     } rows[] = {
-        {0, 0},    {1, 17},   {-1, 1},   {7, 23},    {-7, 7},    {8, 24},    {-8, 8},
-        {11, 24},  {12, 25},  {-12, 9},  {15, 25},   {16, 26},   {-16, 10},  {22, 26},
-        {23, 27},  {-23, 11}, {31, 27},  {32, 28},   {-32, 12},  {45, 28},   {46, 29},
-        {-46, 13}, {63, 29},  {64, 30},  {-64, 14},  {90, 30},   {91, 31},   {-91, 15},
+        {0, 0},    {1, 17},   {-1, 1},   {7, 23},    {-7, 7},    {8, 24},   {-8, 8},
+        {11, 24},  {12, 25},  {-12, 9},  {15, 25},   {16, 26},   {-16, 10}, {22, 26},
+        {23, 27},  {-23, 11}, {31, 27},  {32, 28},   {-32, 12},  {45, 28},  {46, 29},
+        {-46, 13}, {63, 29},  {64, 30},  {-64, 14},  {90, 30},   {91, 31},  {-91, 15},
         {127, 31}, {128, 31}, {200, 31}, {-200, 15}, {-511, 15},
     };
     struct text_config c = {.n_buckets = 32, .max_distance = 128};

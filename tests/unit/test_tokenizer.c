@@ -49,7 +49,8 @@ static void check_ids(const struct tokenizer *t, struct str text, int max_ids, c
     if (!same_ids(&ids, p)) {
         check_failed++;
         fprintf(stderr, "  row %d \"%.*s\": got", number, (int)text.n, text.p);
-        for (int i = 0; i < ids.n; i++) fprintf(stderr, " %d", (int)ids.id[i]);
+        for (int i = 0; i < ids.n; i++)
+            fprintf(stderr, " %d", (int)ids.id[i]);
         fprintf(stderr, ", want %s", p);
     }
     tokenizer_ids_free(&ids);
@@ -80,7 +81,8 @@ static int for_lines(const struct tokenizer *t, const char *path,
     FILE *file = fopen(path, "r");
     int n = 0;
     CHECK(file != NULL);
-    while (file && fgets(line, LINE_MAX_BYTES, file)) check(t, line, ++n);
+    while (file && fgets(line, LINE_MAX_BYTES, file))
+        check(t, line, ++n);
     if (file) fclose(file);
     mem_free(line);
     return n;
@@ -107,8 +109,8 @@ static void cleaning_is_done_in_the_right_order(void) {
         const char *raw, *clean;
     } rows[] = {
         {" a  b ", "a b"},
-        {"&amp;lt;", "<"},          /* twice */
-        {"&amp;amp;lt;", "&lt;"},   /* not three times */
+        {"&amp;lt;", "<"},        /* twice */
+        {"&amp;amp;lt;", "&lt;"}, /* not three times */
         {"\xff &#65;\xff", "\xff A\xff"},
         {"\x1b[1;31mred", "red"},
         {"\x1b[", "["},
@@ -170,8 +172,9 @@ static void a_cut_text_keeps_its_end_mark(void) {
 }
 
 static void broken_utf8_gives_ids_and_no_harm(void) {
-    static const char *const texts[] = {"\xff", "a\xc3", "\xe4\xb8", "\xf0\x9f\x99", "\xc0\x80",
-                                        "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80\x80\x80"};
+    static const char *const texts[] = {
+        "\xff",     "a\xc3",        "\xe4\xb8",         "\xf0\x9f\x99",
+        "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80\x80\x80"};
     struct fail f = {0};
     struct tokenizer *t = NULL;
     CHECK_OK(tokenizer_open(&t, model_path, &f), &f);
@@ -253,8 +256,8 @@ static void random_damage_is_refused_or_harmless(void) {
 /* Files by hand: fields of a protobuf, as short as they can be. */
 static void files_that_lie_are_refused_in_words(void) {
 #define PIECE(text) "\x0a" text
-#define UNK PIECE("\x09\x0a\x05<unk>\x18\x02")
-#define EOS PIECE("\x08\x0a\x04</s>\x18\x03")
+#define UNK         PIECE("\x09\x0a\x05<unk>\x18\x02")
+#define EOS         PIECE("\x08\x0a\x04</s>\x18\x03")
     static const struct {
         const char *bytes;
         size_t n;
@@ -270,15 +273,28 @@ static void files_that_lie_are_refused_in_words(void) {
         ROW("{\"version\": 1}", ERR_CORRUPT, "not a spiece.model"),
         ROW("\x0a\x00", ERR_CORRUPT, "piece 0 has 0 bytes"),
         ROW("\x0a\x03\x0a\x01\xff", ERR_CORRUPT, "piece 0 is not UTF-8"),
-        ROW("\x0a\x05\x0a\x01" "a\x18\x09", ERR_CORRUPT, "unknown type 9"),
-        ROW("\x0a\x08\x0a\x01" "a\x15\x00\x00\xc0\x7f", ERR_CORRUPT, "piece 0 has no score"),
-        ROW(PIECE("\x03\x0a\x01" "a") PIECE("\x03\x0a\x01" "a"), ERR_CORRUPT, "same text"),
-        ROW(PIECE("\x03\x0a\x01" "a"), ERR_CORRUPT, "lacks the piece of type unknown"),
+        ROW("\x0a\x05\x0a\x01"
+            "a\x18\x09",
+            ERR_CORRUPT, "unknown type 9"),
+        ROW("\x0a\x08\x0a\x01"
+            "a\x15\x00\x00\xc0\x7f",
+            ERR_CORRUPT, "piece 0 has no score"),
+        ROW(PIECE("\x03\x0a\x01"
+                  "a") PIECE("\x03\x0a\x01"
+                             "a"),
+            ERR_CORRUPT, "same text"),
+        ROW(PIECE("\x03\x0a\x01"
+                  "a"),
+            ERR_CORRUPT, "lacks the piece of type unknown"),
         ROW(UNK, ERR_CORRUPT, "lacks the piece </s>"),
         ROW(UNK EOS "\x12\x03\x98\x02\x01", ERR_CORRUPT, "byte_fallback but lacks <0x00>"),
         ROW(UNK EOS "\x12\x02\x18\x02", ERR_UNSUPPORTED, "model_type 2, only unigram"),
-        ROW(UNK EOS "\x1a\x05\x12\x03" "abc", ERR_CORRUPT, "charsmap has 3 bytes"),
-        ROW(UNK EOS "\x1a\x0b\x12\x09\xff\xff\xff\x7f" "abcd\x00", ERR_CORRUPT, "names a trie of"),
+        ROW(UNK EOS "\x1a\x05\x12\x03"
+                    "abc",
+            ERR_CORRUPT, "charsmap has 3 bytes"),
+        ROW(UNK EOS "\x1a\x0b\x12\x09\xff\xff\xff\x7f"
+                    "abcd\x00",
+            ERR_CORRUPT, "names a trie of"),
         /* One unit whose children lie far outside the table. */
         ROW(UNK EOS "\x1a\x0b\x12\x09\x04\x00\x00\x00\x00\xfe\xff\x7f\x00", ERR_CORRUPT,
             "points outside itself"),
