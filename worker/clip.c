@@ -1,0 +1,161 @@
+#include "worker/clip.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "common/base/sha256.h"
+#include "worker/media/crop.h"
+#include "worker/media/encode.h"
+#include "worker/media/probe.h"
+#include "worker/media/sheet.h"
+#include "worker/media/still.h"
+#include "worker/spool.h"
+
+enum { PATH_SIZE = 1100, THUMBNAIL_SIDE_MAX = 640, CHUNK = 1 << 16 };
+
+static const char *const types[RECEIPT_VARIANT_COUNT] = {
+    [RECEIPT_VIDEO] = "video/mp4",
+    [RECEIPT_THUMBNAIL] = "image/webp",
+    [RECEIPT_SPRITESHEET] = "image/webp",
+};
+
+struct clip {
+    const struct plan *plan;
+    struct encode *video;
+    struct sheet *sheet;
+    int n_seen;
+    char path[RECEIPT_VARIANT_COUNT][PATH_SIZE];
+};
+
+enum err clip_open(struct clip **out, const char *dir, const struct plan *plan, int crf,
+                   struct fail *f) {
+    enum err rc = ERR_OK;
+    struct clip *c = mem_take(1, sizeof(*c));
+    *out = NULL;
+    if (!c) return FAIL(f, ERR_NOMEM, "clip: no memory");
+    c->plan = plan;
+    for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++)
+        snprintf(c->path[i], PATH_SIZE, "%s/%s", dir, spool_file_name((enum receipt_variant)i));
+    struct encode_opts video = {.width = plan->canvas.width, .height = plan->canvas.height,
+                                .out_width = plan->out_width, .out_height = plan->out_height,
+                                .fps_num = plan->out_fps, .fps_den = 1,
+                                .crf = crf > 0 ? crf : 0, .preset = "faster"};
+    struct sheet_opts sheet = {.width = plan->canvas.width, .height = plan->canvas.height,
+                               .out_width = plan->out_width, .out_height = plan->out_height,
+                               .n_frames = plan->canvas.n_frames};
+    TRY(encode_open(&c->video, c->path[RECEIPT_VIDEO], &video, f));
+    TRY(sheet_open(&c->sheet, &sheet, f));
+    *out = c;
+out:
+    if (rc != ERR_OK) clip_drop(c);
+    return rc;
+}
+
+static enum err write_thumbnail(const struct clip *c, const uint8_t *rgb, struct fail *f) {
+    struct crop_size size =
+        crop_to_side(c->plan->out_width, c->plan->out_height, THUMBNAIL_SIDE_MAX);
+    struct still s = {.rgb = rgb, .width = c->plan->canvas.width, .height = c->plan->canvas.height,
+                      .out_width = size.width, .out_height = size.height};
+    return still_write_webp(c->path[RECEIPT_THUMBNAIL], &s, f);
+}
+
+enum err clip_frame(struct clip *c, const uint8_t *rgb, struct fail *f) {
+    enum err rc = ERR_OK;
+    size_t stride = (size_t)c->plan->canvas.width * 3;
+    if (c->n_seen >= c->plan->canvas.n_frames)
+        return FAIL(f, ERR_BUG, "clip: more than the %d planned frames", c->plan->canvas.n_frames);
+    int n_copies = plan_copies(c->plan, c->n_seen);
+    for (int i = 0; i < n_copies; i++) TRY(encode_frame(c->video, rgb, stride, f));
+    TRY(sheet_frame(c->sheet, rgb, stride, f));
+    if (c->n_seen == c->plan->canvas.n_frames / 2) TRY(write_thumbnail(c, rgb, f));
+    c->n_seen++;
+out:
+    return rc;
+}
+
+static enum err describe(struct receipt_object *out, const char *path, enum receipt_variant v,
+                         struct fail *f) {
+    struct sha256 h;
+    unsigned char digest[SHA256_BYTES];
+    char chunk[CHUNK];
+    ssize_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return FAIL(f, ERR_IO, "clip: cannot read %s", path);
+    *out = (struct receipt_object){0};
+    sha256_start(&h);
+    while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+        sha256_add(&h, chunk, (size_t)n);
+        out->n_bytes += n;
+    }
+    close(fd);
+    if (n < 0) return FAIL(f, ERR_IO, "clip: cannot read %s", path);
+    sha256_end(&h, digest);
+    sha256_to_hex(digest, out->sha256);
+    snprintf(out->key, sizeof(out->key), "%s", spool_file_name(v));
+    snprintf(out->type, sizeof(out->type), "%s", types[v]);
+    return ERR_OK;
+}
+
+/* What we wrote must be what we promised; a client sees only what passed here. */
+static enum err check_video(const struct clip *c, struct fail *f) {
+    struct probe p;
+    enum err rc = probe_mp4(&p, c->path[RECEIPT_VIDEO], f);
+    if (rc != ERR_OK) return rc;
+    if (p.n_frames != c->plan->n_out_frames || p.width != c->plan->out_width ||
+        p.height != c->plan->out_height || !p.is_moov_first || !p.is_h264 || !p.is_yuv420p)
+        return FAIL(f, ERR_CORRUPT, "clip: the mp4 has %d frames of %dx%d, %d of %dx%d were planned",
+                    p.n_frames, p.width, p.height, c->plan->n_out_frames, c->plan->out_width,
+                    c->plan->out_height);
+    return ERR_OK;
+}
+
+static void release(struct clip *c) {
+    encode_drop(c->video);
+    sheet_drop(c->sheet);
+    mem_free(c);
+}
+
+static enum err end_video(struct clip *c, struct fail *f) {
+    struct encode *video = c->video;
+    c->video = NULL;
+    return encode_close(video, f);
+}
+
+static enum err end_sheet(struct clip *c, struct fail *f) {
+    struct sheet *sheet = c->sheet;
+    c->sheet = NULL;
+    return sheet_close(sheet, c->path[RECEIPT_SPRITESHEET], f);
+}
+
+enum err clip_close(struct clip *c, struct receipt *out, struct fail *f) {
+    enum err rc = ERR_OK;
+    if (c->n_seen != c->plan->canvas.n_frames) {
+        rc = FAIL(f, ERR_BUG, "clip: %d of %d frames came", c->n_seen, c->plan->canvas.n_frames);
+        goto out;
+    }
+    TRY(end_video(c, f));
+    TRY(end_sheet(c, f));
+    TRY(check_video(c, f));
+    for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++)
+        TRY(describe(&out->objects[i], c->path[i], (enum receipt_variant)i, f));
+    out->width = c->plan->out_width;
+    out->height = c->plan->out_height;
+    out->fps = c->plan->out_fps;
+    out->num_frames = c->plan->n_out_frames;
+out:
+    if (rc == ERR_OK)
+        release(c);
+    else
+        clip_drop(c);
+    return rc;
+}
+
+void clip_drop(struct clip *c) {
+    if (!c) return;
+    for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++) unlink(c->path[i]);
+    release(c);
+}

@@ -1,0 +1,125 @@
+/* run.c - see run.h. The order of the lines in run_job is the flow of the whole product. */
+#include "worker/run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/now.h"
+#include "worker/clip.h"
+#include "worker/known.h"
+#include "worker/plan.h"
+
+/* Each phase has its name on the wire and its share of the bar. */
+static const struct {
+    const char *name;
+    int from, to;
+} phases[ENGINE_PHASE_COUNT] = {
+    [ENGINE_PHASE_TEXT] = {"encode_prompt", 0, 3},
+    [ENGINE_PHASE_ENCODE] = {"encode_media", 3, 5},
+    [ENGINE_PHASE_DENOISE] = {"denoise", 5, 75},
+    [ENGINE_PHASE_DECODE] = {"decode", 75, 98},
+};
+
+/* The job while it runs: what the hooks of the engine and the frames need. */
+struct job_run {
+    struct run *run;
+    struct plan plan;
+    struct clip *clip;
+};
+
+static void report(struct run *r, enum engine_phase phase, int step, int total, double eta_s) {
+    struct wire_progress p = {.step = step, .n_steps = total, .eta_ms = -1};
+    int from = phases[phase].from, to = phases[phase].to;
+    p.percent = from + (total > 0 ? (int)((int64_t)(to - from) * step / total) : 0);
+    if (p.percent < r->last_percent) p.percent = r->last_percent;
+    r->last_percent = p.percent;
+    if (eta_s >= 0) p.eta_ms = (int64_t)(eta_s * 1000);
+    snprintf(p.phase, sizeof(p.phase), "%s", phases[phase].name);
+    if (r->hooks.report) r->hooks.report(r->hooks.ctx, &p);
+}
+
+/* The engine estimates its own phase; decoding still to come is added from the job before. */
+static void on_progress(void *ctx, const struct engine_progress *p) {
+    struct job_run *j = ctx;
+    double eta_s = p->eta_s;
+    if (eta_s >= 0 && p->phase == ENGINE_PHASE_DENOISE)
+        eta_s += j->run->decode_s * j->plan.canvas.n_frames;
+    report(j->run, p->phase, p->step, p->total, eta_s);
+}
+
+static bool on_ask(void *ctx) {
+    struct job_run *j = ctx;
+    return j->run->hooks.is_cancelled && j->run->hooks.is_cancelled(j->run->hooks.ctx);
+}
+
+static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
+    struct job_run *j = ctx;
+    (void)index;
+    return clip_frame(j->clip, rgb, f);
+}
+
+static struct plan_model model_of(const struct engine_caps *caps) {
+    return (struct plan_model){.multiple_px = caps->multiple_px, .frame_step = caps->frame_step,
+                               .fps = caps->fps, .width = caps->default_width,
+                               .height = caps->default_height,
+                               .has_image_encoder = caps->has_image_encoder};
+}
+
+static struct engine_params params_of(const struct job *job) {
+    return (struct engine_params){.seed = job->seed, .n_steps = job->steps,
+                                  .guidance = job->guidance_scale,
+                                  .negative = job->negative_prompt[0] ? job->negative_prompt : NULL};
+}
+
+static void add_facts(struct receipt *out, const struct plan *p, const struct job *job,
+                      int64_t started_ms) {
+    out->seed = job->seed;
+    out->compute_ms = now_mono_ms() - started_ms;
+    for (int i = 0; i < p->n_warnings && out->n_warnings < RECEIPT_WARNINGS_MAX; i++)
+        snprintf(out->warnings[out->n_warnings++], RECEIPT_WARNING_SIZE, "%s", p->warning[i]);
+}
+
+/* Decodes into the encoder, frame by frame; the clip is never whole in memory. */
+static enum err write_clip(struct job_run *j, struct receipt *out, const struct tensor *latent,
+                           const char *dir, int crf, struct fail *f) {
+    enum err rc = clip_open(&j->clip, dir, &j->plan, crf, f);
+    if (rc != ERR_OK) return rc;
+    int64_t t0 = now_mono_us();
+    rc = engine_decode(j->run->engine, latent, on_frame, j, f);
+    j->run->decode_s = (double)(now_mono_us() - t0) / 1e6 / j->plan.canvas.n_frames;
+    if (rc == ERR_OK) return clip_close(j->clip, out, f);
+    clip_drop(j->clip);
+    return rc;
+}
+
+enum err run_job(struct run *r, struct receipt *out, const struct job *job, const char *dir,
+                 struct fail *f) {
+    enum err rc = ERR_OK;
+    struct job_run j = {.run = r};
+    struct engine_hooks hooks = {.ctx = &j, .progress = on_progress, .is_cancelled = on_ask};
+    struct plan_model model = model_of(engine_caps(r->engine));
+    struct engine_params params = params_of(job);
+    struct known_source source = {r->engine, r->store, r->decode_program};
+    struct engine_words words;
+    struct engine_known known;
+    struct tensor latent;
+    bool has_known = false;
+    int64_t started_ms = now_mono_ms();
+    *out = (struct receipt){0};
+    r->last_percent = 0;
+    engine_hooks_set(r->engine, &hooks);
+
+    TRY(plan_make(&j.plan, job, &model, f));
+    TRY(engine_canvas_check(r->engine, &j.plan.canvas, f));
+    TRY(known_fetch(&known, &has_known, &source, &j.plan, f)); /* assets -> latents and levels */
+    TRY(engine_encode_text(r->engine, &words, job->prompt, params.negative, f));
+    TRY(engine_denoise(r->engine, &latent, &j.plan.canvas, has_known ? &known : NULL, &words,
+                       &params, f));
+    TRY(write_clip(&j, out, &latent, dir, job->crf, f));
+    add_facts(out, &j.plan, job, started_ms);
+out:
+    engine_hooks_set(r->engine, &(struct engine_hooks){0});
+    engine_job_end(r->engine); /* all that this job took from the pools */
+    return rc;
+}

@@ -1,0 +1,36 @@
+/* run.h - one job from request to files. Lives in the compute child; engine thread only.
+ *
+ * Knows no Redis and no lease: it takes a request, a directory and three questions (report, cancel),
+ * and leaves a receipt. Everything that the job took dies with it. */
+#ifndef WORKER_RUN_H
+#define WORKER_RUN_H
+
+#include <stdbool.h>
+
+#include "common/base/err.h"
+#include "common/job.h"
+#include "common/receipt.h"
+#include "common/store.h"
+#include "engine/engine.h"
+#include "worker/wire.h"
+
+struct run_hooks {
+    void *ctx;
+    void (*report)(void *ctx, const struct wire_progress *p);
+    bool (*is_cancelled)(void *ctx);
+};
+
+struct run {
+    struct engine *engine;
+    struct store *store;         /* read only: references of the client */
+    const char *decode_program;
+    struct run_hooks hooks;
+    int last_percent;         /* progress never goes back */
+    double decode_s;          /* of the last job, per frame: for the estimate of the next */
+};
+
+/* ERR_CANCELLED when the hook said so. The keys of the receipt are file names in `dir`. */
+MUST_CHECK enum err run_job(struct run *r, struct receipt *out, const struct job *job,
+                            const char *dir, struct fail *f);
+
+#endif
