@@ -134,12 +134,6 @@ static int skip_bites(const struct solid *k, struct vec o, struct vec d, struct 
     return 1;
 }
 
-int geometry_meets(struct vec c, float r, struct vec o, struct vec d) {
-    struct vec q = num_sub(o, c);
-    float b = num_dot(q, d), cc = num_dot(q, q) - r * r;
-    return cc <= 0 || (b < 0 && b * b >= cc);
-}
-
 static struct vec to_frame(const struct solid *s, struct vec p) {
     return num_vec(num_dot(p, s->ax), num_dot(p, s->ay), num_dot(p, s->az));
 }
@@ -151,7 +145,6 @@ static struct vec to_world(const struct solid *s, struct vec u) {
 int geometry_hit(const struct solid *k, struct vec o, struct vec d, struct hit *hit) {
     struct span s;
     struct vec q, e, n, inv;
-    if (k->bound <= 0 || !geometry_meets(k->c, k->bound, o, d)) return 0;
     q = to_frame(k, num_sub(o, k->c));
     e = to_frame(k, d);
     inv = num_vec(1, 1, 1);

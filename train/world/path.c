@@ -137,7 +137,7 @@ struct shape_pose path_pose(const struct scene *s, int ent, float t) {
         p.lean = 0.06f * wave(u * 0.33f + e->phase + 0.2f);
     }
     if (e->cls == WORLD_CLASS_BIRD)
-        p.flap = e->action == WORLD_ACTION_FLY ? 0.8f * wave(u * 1.5f + e->phase) : 0.2f;
+        p.flap = e->action == WORLD_ACTION_FLY ? 0.65f * wave(u * 1.4f + e->phase) : 0.2f;
     if (s->ent[0].action == WORLD_ACTION_COLLIDE && ent < 2)
         collide(s, ent, u, &p);
     else

@@ -6,15 +6,23 @@
 
 /* ---------------------------------------------------------------- building */
 
+/* Is there anything of solid i along this ray? */
+static inline int may_hit(const struct stage *st, int i, struct vec o, struct vec d) {
+    const struct ball *b = &st->hull[i];
+    return b->r > 0 && geometry_meets(b->c, b->r, o, d);
+}
+
 static void bound_group(struct stage *st, int g) {
     int n = 0;
     struct vec c = num_vec(0, 0, 0);
     float r = 0;
-    for (int i = st->group[g].first; i < st->group[g].end; i++)
+    for (int i = st->group[g].first; i < st->group[g].end; i++) {
+        st->hull[i] = (struct ball){st->solid[i].c, st->solid[i].bound};
         if (st->solid[i].bound > 0) {
             c = num_add(c, st->solid[i].c);
             n++;
         }
+    }
     if (n) c = num_mul(c, 1 / (float)n);
     for (int i = st->group[g].first; i < st->group[g].end; i++) {
         struct vec q = num_sub(st->solid[i].c, c);
@@ -92,7 +100,7 @@ static int in_shadow(const struct stage *st, struct vec o, int but) {
         if (!geometry_meets(st->group[g].c, st->group[g].bound, o, st->paint.sun)) continue;
         for (int i = st->group[g].first; i < st->group[g].end; i++) {
             h.t = FAR_T;
-            if (i != but && geometry_hit(&st->solid[i], o, st->paint.sun, &h)) return 1;
+            if (i != but && may_hit(st, i, o, st->paint.sun) && geometry_hit(&st->solid[i], o, st->paint.sun, &h)) return 1;
         }
     }
     return 0;
@@ -159,10 +167,10 @@ static struct vec skin(const struct stage *st, int key, struct vec at, float *gl
     case SHAPE_ROLE_STRIPE: return num_abs(u.y - .05f) < .2f ? trim_of(colour) : main;
     case SHAPE_ROLE_CANVAS:
         if (u.z < -.9f && is_painted(st->scene, ent, st->t, .5f + .5f * u.x, .5f + .5f * u.y)) {
-            *glow = .35f;
+            *glow = .6f;
             return main;
         }
-        *glow = .35f;
+        *glow = .6f;
         return num_vec(.97f, .96f, .93f);
     case SHAPE_ROLE_LAMP: *glow = .75f; return num_mix(main, num_vec(1, 1, .9f), .25f * (1 - u.y * u.y));
     default: return main;
@@ -208,13 +216,13 @@ static int nearest(const struct stage *st, struct vec o, struct vec d, const str
     int key = -1;
     if (on) {
         for (int i = 0; i < on->n; i++)
-            if (geometry_hit(&st->solid[on->solid[i]], o, d, h)) key = on->solid[i];
+            if (may_hit(st, on->solid[i], o, d) && geometry_hit(&st->solid[on->solid[i]], o, d, h)) key = on->solid[i];
         return key;
     }
     for (int g = 0; g < st->n_group; g++) {
         if (!geometry_meets(st->group[g].c, st->group[g].bound, o, d)) continue;
         for (int i = st->group[g].first; i < st->group[g].end; i++)
-            if (geometry_hit(&st->solid[i], o, d, h)) key = i;
+            if (may_hit(st, i, o, d) && geometry_hit(&st->solid[i], o, d, h)) key = i;
     }
     return key;
 }

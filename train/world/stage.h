@@ -18,6 +18,7 @@ struct stage {
     struct paint paint;
     int n_solid, n_group, n_lamp;
     struct solid solid[STAGE_SOLID_MAX];
+    struct ball hull[STAGE_SOLID_MAX]; /* bounds of the solids, close together for the cache */
     struct {
         int first, end, id; /* solids first..end-1 show up as this id */
         struct vec c;
