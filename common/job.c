@@ -73,6 +73,16 @@ const char *job_keep(struct job *job, const char *text, size_t n) {
     return arena_copy(&job->mem, text, n);
 }
 
+void job_asset_key(const struct job_asset *asset, char out[JOB_ASSET_KEY_SIZE]) {
+    static const struct {
+        const char *type, *extension;
+    } kinds[] = {{"image/png", "png"}, {"image/jpeg", "jpg"}, {"image/webp", "webp"}};
+    const char *extension = "bin";
+    for (int i = 0; i < COUNT_OF(kinds); i++)
+        if (strcmp(kinds[i].type, asset->type) == 0) extension = kinds[i].extension;
+    snprintf(out, JOB_ASSET_KEY_SIZE, "u/%s.%s", asset->sha256, extension);
+}
+
 /* ---- writing ---- */
 
 static void put_asset(struct doc_out *o, const char *key, const struct job_asset *a) {

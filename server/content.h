@@ -1,0 +1,11 @@
+/* content.h - GET and HEAD of /v1/videos/{id}/content: the bytes, whole or in part. Any thread. */
+#ifndef SERVER_CONTENT_H
+#define SERVER_CONTENT_H
+
+#include "server/server.h"
+
+/* ?variant=video (default), thumbnail or spritesheet. 404 video_not_ready before the end, 410
+ * after the file's lifetime. The ETag is the SHA-256 of the bytes. */
+void content_get(struct server *s, struct request *req);
+
+#endif

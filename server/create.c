@@ -1,0 +1,238 @@
+#include "server/create.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/id.h"
+#include "common/base/log.h"
+#include "common/base/sha256.h"
+#include "common/job.h"
+#include "common/queue.h"
+#include "common/queue_view.h"
+#include "server/app.h"
+#include "server/poll.h"
+#include "server/validate.h"
+#include "server/videos.h"
+
+enum { TRIES_MAX = 3 };
+
+/* One create from body to ticket; memory of the job dies with it. */
+struct create {
+    struct server *s;
+    struct request *req;
+    struct body *body;
+    struct validate_result asked;
+    char fingerprint[SHA256_HEX + 1];
+    char idem[SHA256_HEX + 1]; /* "" without an Idempotency-Key */
+    struct queue_ticket ticket;
+    struct problem problem;
+};
+
+static enum err is_ours(struct create *c, const struct fail *f) {
+    problem_from(&c->problem, f);
+    if (problem_row(c->problem.kind)->status >= 500) log_fail(LOG_ERROR, "create.failed", f);
+    return ERR_INPUT;
+}
+
+/* The first frame gets its name in the store only now, when all else was found good. */
+static enum err store_picture(struct create *c) {
+    struct validate_source *in = &c->asked.input;
+    struct job_asset *asset = &c->asked.job.input_reference;
+    struct store_object object;
+    struct fail f = {0};
+    const char *extension = NULL;
+    if (!in->is_given) return ERR_OK;
+    if (in->file < 0 &&
+        body_data_url(c->body, in->url, in->param, &in->file, &c->problem) != ERR_OK)
+        return ERR_INPUT;
+    struct body_file *file = &c->body->files[in->file];
+    if (validate_image(asset, file, in->param, &extension, &c->problem) != ERR_OK)
+        return ERR_INPUT;
+    file->is_open = false;
+    if (store_upload_end(&file->upload, &object, extension, &f) != ERR_OK) return is_ours(c, &f);
+    memcpy(asset->sha256, object.sha256, sizeof(asset->sha256));
+    return ERR_OK;
+}
+
+/* The draft calls for a quoted string; most clients send it bare. */
+static enum err read_idempotency_key(struct create *c) {
+    struct str key = request_header(c->req, "idempotency-key");
+    char text[REQUEST_PATH_MAX + LIMIT_IDEMPOTENCY_KEY_CHARS + 8];
+    if (!key.p) return ERR_OK;
+    if (key.n >= 2 && key.p[0] == '"' && key.p[key.n - 1] == '"')
+        key = (struct str){key.p + 1, key.n - 2};
+    bool is_ok = key.n > 0 && key.n <= LIMIT_IDEMPOTENCY_KEY_CHARS;
+    for (size_t i = 0; i < key.n; i++)
+        if (key.p[i] < 0x20 || key.p[i] > 0x7e) is_ok = false;
+    if (!is_ok)
+        return problem_set(&c->problem, PROBLEM_INVALID_VALUE, "Idempotency-Key",
+                           "Idempotency-Key must be 1 to %d printable ASCII characters",
+                           LIMIT_IDEMPOTENCY_KEY_CHARS);
+    int n = snprintf(text, sizeof(text), "POST %.*s %.*s", (int)c->req->path.n, c->req->path.p,
+                     (int)key.n, key.p);
+    ASSERT(n > 0 && n < (int)sizeof(text));
+    sha256_hex(text, (size_t)n, c->idem);
+    return ERR_OK;
+}
+
+static enum err read_job(struct create *c) {
+    struct fail f = {0};
+    const struct validate_rules rules = {
+        .models = &c->s->models,
+        .hooks = &c->s->hooks,
+        .is_lenient = request_header_has(c->req, "prefer", "handling=lenient"),
+    };
+    if (read_idempotency_key(c) != ERR_OK) return ERR_INPUT;
+    if (validate_create(&c->asked, c->body, &rules, &c->problem) != ERR_OK) return ERR_INPUT;
+    if (validate_headers(&c->asked.job, c->req, &c->problem) != ERR_OK) return ERR_INPUT;
+    if (store_picture(c) != ERR_OK) return ERR_INPUT;
+    enum err rc = job_fingerprint(&c->asked.job, c->fingerprint, &f);
+    if (rc == ERR_LIMIT)
+        return problem_set(&c->problem, PROBLEM_PAYLOAD_TOO_LARGE, "prompt", "%s", f.text);
+    return rc == ERR_OK ? ERR_OK : is_ours(c, &f);
+}
+
+/* A client that did not choose a seed gets one drawn; the fingerprint was taken before, so equal
+ * requests stay equal. */
+static void draw_seed(struct job *job) {
+    if (job->has_seed) return;
+    id_random(&job->seed, sizeof(job->seed));
+    job->has_seed = true;
+}
+
+/* A rough figure for fairness between tenants: what matters is the ratio of two jobs. */
+static int64_t estimate_ms(const struct job *job) {
+    int64_t n_frames = job->num_frames ? job->num_frames
+                                       : (int64_t)job->seconds * (job->fps ? job->fps : 16);
+    int64_t cost = n_frames * job->width * job->height / 20000;
+    return cost < 1 ? 1 : cost;
+}
+
+static const char *join_events(struct create *c) {
+    struct job *job = &c->asked.job;
+    char text[128] = "";
+    size_t n = 0;
+    if (!job->webhook_url[0] || !job->n_webhook_events) return NULL;
+    for (int i = 0; i < job->n_webhook_events; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? "," : "",
+                              job->webhook_events[i]);
+    return arena_copy(&c->req->mem, text, n);
+}
+
+static enum err submit_problem(struct create *c, enum err rc, const struct fail *f) {
+    if (rc == ERR_CONFLICT)
+        return problem_set(&c->problem, PROBLEM_IDEMPOTENCY_KEY_REUSED, "Idempotency-Key",
+                           "this Idempotency-Key was used for another request; use a new one");
+    if (rc == ERR_INPUT)
+        return problem_set(&c->problem, PROBLEM_PAYLOAD_TOO_LARGE, "", "%s", f->text);
+    return is_ours(c, f);
+}
+
+static enum err submit(struct create *c, struct redis *r) {
+    struct job *job = &c->asked.job;
+    struct fail f = {0};
+    struct buf spec;
+    char id[ID_BYTES_MAX];
+    id_make(id, "video_");
+    draw_seed(job);
+    buf_make(&spec, 2 * JOB_JSON_MAX);
+    enum err rc = job_write(job, &spec, &f);
+    const struct queue_order order = {
+        .id = id,
+        .tenant = c->req->tenant,
+        .lane = c->s->opts.lane,
+        .priority = job_priority_rank(job->priority),
+        .cost_ms = estimate_ms(job),
+        .spec = buf_str(&spec),
+        .fingerprint = c->fingerprint,
+        .idem = c->idem[0] ? c->idem : NULL,
+        .queue_ttl_ms = job->deadline_seconds * 1000,
+        .run_limit_ms = job->deadline_seconds * 1000,
+        .max_tries = TRIES_MAX,
+        .hook_url = job->webhook_url[0] ? job->webhook_url : NULL,
+        .hook_events = join_events(c),
+        .keep_ms = job->expires_after_seconds * 1000,
+    };
+    if (rc == ERR_OK) rc = queue_submit(r, &c->ticket, &order, &f);
+    buf_free(&spec);
+    return rc == ERR_OK ? ERR_OK : submit_problem(c, rc, &f);
+}
+
+/* An SDK that retries sends no key of its own. If a create like this one, of the same key, made a
+ * job whose answer did not get out, that job is what the client wants. */
+static bool take_undelivered(struct create *c, struct redis *r) {
+    int64_t n = 0;
+    struct str retry = request_header(c->req, "x-stainless-retry-count");
+    if (c->idem[0] || !retry.n || !str_parse_i64(retry, 1, 1000, &n)) return false;
+    if (queue_undelivered_take(r, c->ticket.id, c->req->tenant, c->fingerprint, NULL) != ERR_OK)
+        return false;
+    c->ticket.born = QUEUE_REPLAY;
+    return true;
+}
+
+static void remember(struct create *c) {
+    struct request *req = c->req;
+    req->born_id = arena_copy(&req->mem, c->ticket.id, strlen(c->ticket.id));
+    req->born_fingerprint = arena_copy(&req->mem, c->fingerprint, SHA256_HEX);
+}
+
+static struct video_extra keep_warnings(struct create *c) {
+    struct video_extra extra = {.n_warnings = 0};
+    for (int i = 0; i < c->asked.n_warnings; i++) {
+        const char *text = c->asked.warnings[i];
+        const char *kept = arena_copy(&c->req->mem, text, strlen(text));
+        if (kept) extra.warnings[extra.n_warnings++] = kept;
+    }
+    return extra;
+}
+
+static void reply(struct create *c, struct redis *r, int wait_s, int64_t after) {
+    struct request *req = c->req;
+    struct video_extra extra = keep_warnings(c);
+    struct queue_view view = {0};
+    struct fail f = {0};
+    request_reply_header(req, "Location", "/v1/videos/%s", c->ticket.id);
+    if (c->ticket.born == QUEUE_REPLAY) request_reply_header(req, "Idempotency-Replayed", "true");
+    if (wait_s > 0) {
+        poll_start(c->s, req, c->ticket.id, wait_s, after, &extra);
+        return;
+    }
+    if (queue_view_get(r, &view, c->ticket.id, req->tenant, &f) == ERR_OK)
+        videos_reply(c->s, req, &view.job, &extra);
+    else
+        server_reply_fail(req, &f);
+    queue_view_free(&view);
+}
+
+/* The queue's part, with its connection given back before anything waits. */
+static enum err enqueue(struct create *c) {
+    struct redis *r = NULL;
+    if (server_borrow(c->s, c->req, &r) != ERR_OK) return ERR_UNAVAILABLE;
+    enum err rc = take_undelivered(c, r) ? ERR_OK : submit(c, r);
+    if (rc == ERR_OK && c->ticket.born != QUEUE_REPLAY) meter_job(c->s->meter);
+    redis_pool_give(c->s->pool, r);
+    return rc;
+}
+
+void create_run(struct server *s, struct request *req) {
+    struct create c = {.s = s, .req = req};
+    int64_t after = -1;
+    struct redis *r = NULL;
+    if (poll_find(req)) {
+        poll_continue(s, req);
+        return;
+    }
+    c.body = app_body(req);
+    int wait_s = poll_seconds(req, &after);
+    if (wait_s < 0) return;
+    enum err rc = read_job(&c);
+    if (rc == ERR_OK) rc = enqueue(&c);
+    if (rc == ERR_OK) remember(&c);
+    if (rc == ERR_INPUT) request_reply_problem(req, &c.problem);
+    if (rc == ERR_OK && server_borrow(s, req, &r) == ERR_OK) {
+        reply(&c, r, wait_s, after);
+        redis_pool_give(s->pool, r);
+    }
+    job_free(&c.asked.job);
+}

@@ -1,0 +1,40 @@
+#include "server/routes.h"
+
+#include "common/base/assert.h"
+#include "server/content.h"
+#include "server/events.h"
+#include "server/health.h"
+#include "server/videos.h"
+
+/* Literal paths first: the first path that fits decides. */
+static const struct route rows[] = {
+    {"GET", "/", ROUTE_OPEN, ROUTE_BODY_NONE, health_root, "root"},
+    {"GET", "/healthz", ROUTE_OPEN, ROUTE_BODY_NONE, health_live, "healthz"},
+    {"GET", "/health", ROUTE_OPEN, ROUTE_BODY_NONE, health_live, "health"},
+    {"GET", "/readyz", ROUTE_OPEN, ROUTE_BODY_NONE, health_ready, "readyz"},
+    {"GET", "/v1/models", ROUTE_KEY, ROUTE_BODY_NONE, health_models, "models.list"},
+    {"GET", "/v1/models/{id}", ROUTE_KEY, ROUTE_BODY_NONE, health_model, "models.get"},
+    {"GET", "/v1/queue", ROUTE_KEY, ROUTE_BODY_NONE, health_queue, "queue"},
+    {"POST", "/v1/videos", ROUTE_KEY, ROUTE_BODY_FORM, videos_create, "videos.create"},
+    {"GET", "/v1/videos", ROUTE_KEY, ROUTE_BODY_NONE, videos_list, "videos.list"},
+    {"POST", "/v1/videos/edits", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported, "videos.edit"},
+    {"POST", "/v1/videos/extensions", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported,
+     "videos.extend"},
+    {"POST", "/v1/videos/characters", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported,
+     "characters.create"},
+    {"GET", "/v1/videos/characters/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_unsupported,
+     "characters.get"},
+    {"GET", "/v1/videos/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_get, "videos.get"},
+    {"DELETE", "/v1/videos/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_delete, "videos.delete"},
+    {"GET", "/v1/videos/{id}/content", ROUTE_KEY, ROUTE_BODY_NONE, content_get, "videos.content"},
+    {"GET", "/v1/videos/{id}/events", ROUTE_KEY, ROUTE_BODY_NONE, events_get, "videos.events"},
+    {"POST", "/v1/videos/{id}/cancel", ROUTE_KEY, ROUTE_BODY_NONE, videos_cancel, "videos.cancel"},
+    {"POST", "/v1/videos/{id}/remix", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported,
+     "videos.remix"},
+};
+
+const struct route_table routes_api = {rows, COUNT_OF(rows)};
+
+void routes_print(FILE *to) {
+    for (int i = 0; i < COUNT_OF(rows); i++) fprintf(to, "%s %s\n", rows[i].method, rows[i].path);
+}

@@ -1,0 +1,56 @@
+#include "server/server.h"
+
+#include "common/base/log.h"
+#include "common/queue.h"
+#include "server/auth.h"
+#include "server/routes.h"
+
+enum err server_open(struct server *s, struct fail *f) {
+    const struct options *o = &s->opts;
+    enum err rc = ERR_OK;
+    const struct redis_opts redis = {.url = o->redis_url,
+                                     .password = o->redis_password && o->redis_password[0]
+                                                     ? o->redis_password : NULL,
+                                     .ns = o->namespace,
+                                     .timeout_ms = REDIS_CALL_MS,
+                                     .max_conns = (int)o->threads + 8};
+    s->routes = &routes_api;
+    s->store.root_fd = s->store.tmp_fd = s->store.obj_fd = -1;
+    s->hooks = (struct guard_rules){.allow_http = o->webhook_http,
+                                    .allow_private = o->webhook_private,
+                                    .allow_high_ports = true};
+    TRY(models_load(&s->models, o->models_dir, o->model_aliases, f));
+    TRY(store_open(&s->store, o->store_dir, f));
+    TRY(redis_pool_open(&s->pool, &redis, f));
+    TRY(meter_make(&s->meter, s->routes, f));
+    TRY(auth_make(&s->auth, f));
+    TRY(hub_start(&s->hub, s->pool, (int)o->max_parked, f));
+out:
+    return rc;
+}
+
+void server_close(struct server *s) {
+    hub_stop(s->hub);
+    auth_free(s->auth);
+    meter_free(s->meter);
+    redis_pool_close(s->pool);
+    if (s->store.root_fd >= 0) store_close(&s->store);
+    config_free(&options_table, &s->opts);
+}
+
+void server_reply_fail(struct request *req, const struct fail *f) {
+    struct problem p;
+    problem_from(&p, f);
+    if (problem_row(p.kind)->status >= 500) {
+        log_line(LOG_ERROR, "request.failed", "id=%s code=%s at=%s why=%s", req->id,
+                 err_name(f->code), f->where ? f->where : "-", f->text);
+    }
+    request_reply_problem(req, &p);
+}
+
+enum err server_borrow(struct server *s, struct request *req, struct redis **out) {
+    struct fail f = {0};
+    enum err rc = redis_pool_borrow(s->pool, out, &f);
+    if (rc != ERR_OK) server_reply_fail(req, &f);
+    return rc;
+}

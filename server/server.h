@@ -1,0 +1,49 @@
+/* server.h - what all handlers share: one process, no state but connections and counters.
+ *
+ * Made once by server_open(), read by all threads. Any number of such processes may serve the same
+ * Redis and the same store. */
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "common/guard.h"
+#include "common/redis.h"
+#include "common/store.h"
+#include "server/http.h"
+#include "server/hub.h"
+#include "server/meter.h"
+#include "server/models.h"
+#include "server/options.h"
+#include "server/route.h"
+
+struct auth;
+
+struct server {
+    struct options opts;
+    struct redis_pool *pool;
+    struct store store;
+    struct models models;
+    struct guard_rules hooks;
+    struct hub *hub;
+    struct meter *meter;
+    struct auth *auth;
+    const struct route_table *routes;
+    atomic_bool is_leaving;  /* SIGTERM came: /readyz says no */
+    atomic_bool is_closed;   /* the port is closed: whatever still comes is refused */
+    atomic_int n_large_bodies;
+};
+
+/* Opens everything that opts name; opts move into the server. server_close() ends it in any case. */
+MUST_CHECK enum err server_open(struct server *s, struct fail *f);
+void server_close(struct server *s);
+
+/* A borrowed connection for one request; on failure the reply is set. Give it back with
+ * redis_pool_give(). */
+MUST_CHECK enum err server_borrow(struct server *s, struct request *req, struct redis **out);
+
+/* Sets the reply that a failed call of the queue or the store deserves, and logs what is ours. */
+void server_reply_fail(struct request *req, const struct fail *f);
+
+#endif

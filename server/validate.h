@@ -1,0 +1,52 @@
+/* validate.h - the fields of a request body become a valid job, or a problem that says what to
+ * change. Each field is a row of one table; aliases of other services' names are rows too. Does no
+ * I/O: files that the job needs are only named, and stored later by the caller. */
+#ifndef SERVER_VALIDATE_H
+#define SERVER_VALIDATE_H
+
+#include <stdbool.h>
+
+#include "common/guard.h"
+#include "common/job.h"
+#include "server/body.h"
+#include "server/models.h"
+#include "server/request.h"
+
+enum { VALIDATE_WARNINGS_MAX = 8, VALIDATE_WARNING_SIZE = 160 };
+
+/* Where the first frame comes from: a file of the body, or a data: URL in a field. */
+struct validate_source {
+    bool is_given;
+    int file;           /* index into body.files, -1: decode `url` first */
+    struct str url;
+    const char *param;  /* its name for error texts */
+};
+
+struct validate_result {
+    struct job job; /* job_free() is the caller's in every case; input_reference is still empty */
+    struct validate_source input;
+    int n_warnings;
+    char warnings[VALIDATE_WARNINGS_MAX][VALIDATE_WARNING_SIZE];
+};
+
+struct validate_rules {
+    const struct models *models;
+    const struct guard_rules *hooks; /* which webhook URLs are allowed */
+    bool is_lenient;                 /* unknown fields become warnings */
+};
+
+/* What body_open() needs to know about names. */
+extern const struct body_schema validate_schema;
+
+MUST_CHECK enum err validate_create(struct validate_result *out, const struct body *body,
+                                    const struct validate_rules *rules, struct problem *p);
+
+/* Checks one picture by its first bytes; fills type and size of `asset`, not its hash. */
+MUST_CHECK enum err validate_image(struct job_asset *asset, const struct body_file *file,
+                                   const char *param, const char **extension, struct problem *p);
+
+/* Headers that stand for fields: X-Fal-Queue-Priority, Cancel-After. */
+MUST_CHECK enum err validate_headers(struct job *job, const struct request *req,
+                                     struct problem *p);
+
+#endif
