@@ -1,0 +1,247 @@
+#include "engine/dit.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "engine/rope.h"
+
+enum { SHIFT, SCALE, HEAD_ROWS };
+
+#define W(i)       WEIGHT_SIZE(i)
+#define AT(member) offsetof(struct dit, member)
+
+/* Sizes: 0 width, 1 text, 2 frequencies, 3 six times width, 4 in, 5 out of a patch, 6-8 patch. */
+static const struct weight_row rows[] = {
+    {"patch_embedding.weight", AT(patch), WEIGHT_MATRIX, 5, {W(0), W(4), W(6), W(7), W(8)}},
+    {"patch_embedding.bias", AT(patch_b), WEIGHT_PLAIN, 1, {W(0)}},
+    {"condition_embedder.time_embedder.linear_1.weight", AT(time_1), 0, 2, {W(0), W(2)}},
+    {"condition_embedder.time_embedder.linear_1.bias", AT(time_1b), 0, 1, {W(0)}},
+    {"condition_embedder.time_embedder.linear_2.weight", AT(time_2), 0, 2, {W(0), W(0)}},
+    {"condition_embedder.time_embedder.linear_2.bias", AT(time_2b), 0, 1, {W(0)}},
+    {"condition_embedder.time_proj.weight", AT(time_proj), 0, 2, {W(3), W(0)}},
+    {"condition_embedder.time_proj.bias", AT(time_proj_b), 0, 1, {W(3)}},
+    {"condition_embedder.text_embedder.linear_1.weight", AT(text_1), 0, 2, {W(0), W(1)}},
+    {"condition_embedder.text_embedder.linear_1.bias", AT(text_1b), 0, 1, {W(0)}},
+    {"condition_embedder.text_embedder.linear_2.weight", AT(text_2), 0, 2, {W(0), W(0)}},
+    {"condition_embedder.text_embedder.linear_2.bias", AT(text_2b), 0, 1, {W(0)}},
+    {"scale_shift_table", AT(mod), WEIGHT_PLAIN, 3, {1, HEAD_ROWS, W(0)}},
+    {"proj_out.weight", AT(out), WEIGHT_PLAIN, 2, {W(5), W(0)}},
+    {"proj_out.bias", AT(out_b), WEIGHT_PLAIN, 1, {W(5)}},
+};
+
+static enum err bind_all(struct dit *d, struct weights *w, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct dit_config *c = &d->config;
+    const int *p = c->patch_size.v;
+    int64_t width = dit_config_width(c);
+    int64_t sizes[] = {width,     c->text_dim,    c->freq_dim,
+                       6 * width, c->in_channels, (int64_t)c->out_channels * p[0] * p[1] * p[2],
+                       p[0],      p[1],           p[2]};
+    char prefix[64];
+    if (weights_find(w, "condition_embedder.image_embedder.norm1.weight"))
+        return FAIL(f, ERR_UNSUPPORTED, "%.160s: image tokens (Wan 2.1 I2V) are not built",
+                    w->folder);
+    TRY(weights_bind(w, d, "", rows, COUNT_OF(rows), sizes, f));
+    for (int i = 0; i < c->n_layers; i++) {
+        snprintf(prefix, sizeof prefix, "blocks.%d.", i);
+        TRY(dit_block_bind(&d->block[i], w, prefix, c, f));
+    }
+    TRY(weights_finish(w, f));
+out:
+    return rc;
+}
+
+enum err dit_open(struct dit **out, struct device *dev, struct pool *pool, const char *folder,
+                  struct fail *f) {
+    enum err rc = ERR_OK;
+    struct weights w = {0};
+    struct dit *d = mem_take(1, sizeof *d);
+    *out = NULL;
+    if (!d) return FAIL(f, ERR_NOMEM, "no memory for the transformer");
+    d->dev = dev;
+    TRY(dit_config_read(&d->config, folder, f));
+    TRY(weights_open(&w, dev, pool, folder, "diffusion_pytorch_model", f));
+    TRY(bind_all(d, &w, f));
+    *out = d;
+    d = NULL;
+out:
+    weights_close(&w);
+    dit_close(d);
+    return rc;
+}
+
+void dit_close(struct dit *d) {
+    mem_free(d);
+}
+
+/* The real rows and, when there is padding, one zero row behind them, through the embedder. */
+static enum err embed_text(struct dit *d, struct tensor *out, const struct tensor *rows_in,
+                           struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t n = rows_in->dim[0], N = out->dim[0], width = dit_config_width(&d->config);
+    struct tensor padded, hidden;
+    TRY(pool_take_2d(step, &padded, N, d->config.text_dim, f));
+    TRY(pool_take_2d(step, &hidden, N, width, f));
+    op_fill(d->dev, &padded, 0.0f);
+    struct tensor real = tensor_rows(&padded, 0, n);
+    if (n > 0) TRY(op_copy(d->dev, &real, rows_in, f));
+    TRY(op_linear(d->dev, &hidden, &padded, &d->text_1, &d->text_1b, ACT_GELU_TANH, f));
+    TRY(op_linear(d->dev, out, &hidden, &d->text_2, &d->text_2b, ACT_NONE, f));
+out:
+    return rc;
+}
+
+enum err dit_text_make(struct dit *d, struct dit_text *out, const struct tensor *rows_in,
+                       int n_rows, struct pool *keep, struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(step);
+    struct tensor text;
+    int64_t width = dit_config_width(&d->config), n = rows_in->dim[0];
+    if (n > n_rows || rows_in->dim[1] != d->config.text_dim)
+        return FAIL(f, ERR_BUG, "text of %lld x %lld for a model of %d x %d", (long long)n,
+                    (long long)rows_in->dim[1], n_rows, d->config.text_dim);
+    int64_t N = n < n_rows ? n + 1 : n;
+    out->has_bias = N > n;
+    TRY(pool_take_1d(keep, &out->key_bias, N, f));
+    op_fill(d->dev, &out->key_bias, 0.0f);
+    if (N > n) {
+        struct tensor last = tensor_rows(&out->key_bias, n, 1);
+        op_fill(d->dev, &last, (float)log((double)(n_rows - n)));
+    }
+    TRY(pool_take_2d(step, &text, N, width, f));
+    TRY(embed_text(d, &text, rows_in, step, f));
+    for (int i = 0; i < d->config.n_layers; i++) {
+        TRY(pool_take_2d(keep, &out->block[i].k, N, width, f));
+        TRY(pool_take_2d(keep, &out->block[i].v, N, width, f));
+        TRY(dit_block_text_fill(&d->block[i], d->dev, &out->block[i], &text, &d->config, f));
+    }
+out:
+    pool_rewind(step, mark);
+    return rc;
+}
+
+enum err dit_shape_make(struct dit *d, struct dit_shape *out, int64_t F, int64_t h, int64_t w,
+                        struct pool *keep, struct fail *f) {
+    enum err rc = ERR_OK;
+    const int *p = d->config.patch_size.v;
+    float *table = NULL;
+    if (F < 1 || h < 1 || w < 1 || F % p[0] || h % p[1] || w % p[2])
+        return FAIL(f, ERR_INPUT, "%lld x %lld x %lld latents do not fit patches of %d x %d x %d",
+                    (long long)F, (long long)h, (long long)w, p[0], p[1], p[2]);
+    *out = (struct dit_shape){.T = F / p[0], .H = h / p[1], .W = w / p[2]};
+    if (out->T > d->config.rope_max || out->H > d->config.rope_max || out->W > d->config.rope_max)
+        return FAIL(f, ERR_INPUT, "%lld x %lld x %lld tokens; a side has at most %d positions",
+                    (long long)out->T, (long long)out->H, (long long)out->W, d->config.rope_max);
+    struct rope_shape s = {.T = out->T, .H = out->H, .W = out->W, .D = d->config.head_dim};
+    int64_t N = s.T * s.H * s.W;
+    table = mem_take((size_t)(N * s.D), sizeof *table);
+    if (!table) TRY(FAIL(f, ERR_NOMEM, "no memory for positions"));
+    rope_fill(table, &s);
+    TRY(pool_take_2d(keep, &out->rope, N, s.D, f));
+    op_upload(d->dev, &out->rope, table);
+out:
+    mem_free(table);
+    return rc;
+}
+
+void dit_time_sinusoid(float *out, double t, int dim) {
+    int half = dim / 2;
+    for (int i = 0; i < half; i++) {
+        double angle = t * exp(-log(10000.0) * (double)i / (double)half);
+        out[i] = (float)cos(angle);
+        out[half + i] = (float)sin(angle);
+    }
+}
+
+/* temb [R,1,d] and the projection [R,6,d] of every distinct timestep. */
+static enum err embed_times(struct dit *d, struct tensor *temb, struct tensor *proj,
+                            const struct dit_times *times, struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t R = times->n, width = dit_config_width(&d->config), freq = d->config.freq_dim;
+    struct tensor wave, hidden;
+    float *host = mem_take((size_t)(R * freq), sizeof *host);
+    if (!host) TRY(FAIL(f, ERR_NOMEM, "no memory for timesteps"));
+    for (int64_t r = 0; r < R; r++)
+        dit_time_sinusoid(host + r * freq, times->value[r], (int)freq);
+    TRY(pool_take_2d(step, &wave, R, freq, f));
+    TRY(pool_take_2d(step, &hidden, R, width, f));
+    TRY(pool_take(step, temb, DTYPE_F32, 3, (int64_t[]){R, 1, width}, f));
+    TRY(pool_take(step, proj, DTYPE_F32, 3, (int64_t[]){R, DIT_BLOCK_MOD_ROWS, width}, f));
+    op_upload(d->dev, &wave, host);
+    struct tensor temb_rows = tensor_as_2d(temb, R, width);
+    struct tensor proj_rows = tensor_as_2d(proj, R, DIT_BLOCK_MOD_ROWS * width);
+    TRY(op_linear(d->dev, &hidden, &wave, &d->time_1, &d->time_1b, ACT_SILU, f));
+    TRY(op_linear(d->dev, &temb_rows, &hidden, &d->time_2, &d->time_2b, ACT_NONE, f));
+    TRY(op_act(d->dev, &hidden, &temb_rows, ACT_SILU, f));
+    TRY(op_linear(d->dev, &proj_rows, &hidden, &d->time_proj, &d->time_proj_b, ACT_NONE, f));
+out:
+    mem_free(host);
+    return rc;
+}
+
+static struct patch patch_of(const struct dit *d, enum patch_order order) {
+    const int *p = d->config.patch_size.v;
+    return (struct patch){.t = p[0], .h = p[1], .w = p[2], .order = order};
+}
+
+static enum err embed_patches(struct dit *d, struct tensor *x, const struct tensor *latent,
+                              struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(step);
+    struct patch patch = patch_of(d, PATCH_C_T_H_W);
+    struct tensor cells;
+    TRY(pool_take_2d(step, &cells, x->dim[0], tensor_count(latent) / x->dim[0], f));
+    TRY(op_patchify(d->dev, &cells, latent, &patch, f));
+    TRY(op_linear(d->dev, x, &cells, &d->patch, &d->patch_b, ACT_NONE, f));
+out:
+    pool_rewind(step, mark);
+    return rc;
+}
+
+/* Norm, shift and scale by temb itself (not its projection), then back to latents. */
+static enum err project_out(struct dit *d, struct tensor *out, const struct tensor *x,
+                            const struct tensor *temb, const struct dit_times *times,
+                            struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct patch patch = patch_of(d, PATCH_T_H_W_C);
+    struct tensor mod, n, cells;
+    int64_t N = x->dim[0], width = x->dim[1];
+    TRY(pool_take(step, &mod, DTYPE_F32, 3, (int64_t[]){times->n, HEAD_ROWS, width}, f));
+    TRY(pool_take_2d(step, &n, N, width, f));
+    TRY(pool_take_2d(step, &cells, N, tensor_count(out) / N, f));
+    TRY(dit_block_add_mod(d->dev, &mod, &d->mod, temb, f));
+    struct mod_table table = {&mod, times->index};
+    TRY(op_norm_mod(d->dev, &n, x, &table, SHIFT, SCALE, (float)d->config.eps, f));
+    TRY(op_linear(d->dev, &cells, &n, &d->out, &d->out_b, ACT_NONE, f));
+    TRY(op_unpatchify(d->dev, out, &cells, &patch, f));
+out:
+    return rc;
+}
+
+enum err dit_forward(struct dit *d, struct tensor *out, const struct dit_input *in,
+                     struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(step);
+    const struct dit_shape *s = in->shape;
+    int64_t N = s->T * s->H * s->W;
+    struct tensor x, temb, proj;
+    ASSERT(in->times->n >= 1 && in->times->n <= DIT_TIMES_MAX);
+    TRY(pool_take_2d(step, &x, N, dit_config_width(&d->config), f));
+    TRY(embed_patches(d, &x, in->latent, step, f));
+    TRY(embed_times(d, &temb, &proj, in->times, step, f));
+    struct dit_block_pass pass = {.config = &d->config,
+                                  .time = &proj,
+                                  .index = in->times->index,
+                                  .rope = &s->rope,
+                                  .key_bias = in->text->has_bias ? &in->text->key_bias : NULL,
+                                  .step = step};
+    for (int i = 0; i < d->config.n_layers; i++)
+        TRY(dit_block_forward(&d->block[i], d->dev, &x, &in->text->block[i], &pass, f));
+    TRY(project_out(d, out, &x, &temb, in->times, step, f));
+out:
+    pool_rewind(step, mark);
+    return rc;
+}

@@ -1,0 +1,70 @@
+/* dit.h - WanTransformer3DModel: noisy latents, timesteps and text to a velocity.
+ *
+ * Sizes come from config.json and are checked against the tensors. Timesteps are on the scale
+ * 0..1000, one for all tokens or one per token (few distinct values; the time network runs once
+ * for each). Works on the thread of its device. */
+#ifndef ENGINE_DIT_H
+#define ENGINE_DIT_H
+
+#include "engine/dit_block.h"
+
+enum { DIT_TIMES_MAX = 256 };
+
+struct dit {
+    struct dit_config config;
+    struct device *dev;
+    struct tensor patch, patch_b;
+    struct tensor time_1, time_1b, time_2, time_2b, time_proj, time_proj_b;
+    struct tensor text_1, text_1b, text_2, text_2b;
+    struct tensor mod; /* [1,2,d] of the head */
+    struct tensor out, out_b;
+    struct dit_block block[DIT_CONFIG_LAYERS_MAX];
+};
+
+/* One prompt, ready for all steps: keys and values of its rows and of one row that stands for all
+ * padding rows (they are equal; its logits get log of their number, which is exact). */
+struct dit_text {
+    struct dit_block_text block[DIT_CONFIG_LAYERS_MAX];
+    struct tensor key_bias;
+    bool has_bias;
+};
+
+/* The token grid of one canvas. */
+struct dit_shape {
+    int64_t T, H, W; /* tokens */
+    struct tensor rope;
+};
+
+/* Timesteps of one forward pass: distinct values, and which one each token has. */
+struct dit_times {
+    int n;
+    double value[DIT_TIMES_MAX];
+    const struct tensor *index; /* device i32 [N], or NULL when n is 1 */
+};
+
+struct dit_input {
+    const struct tensor *latent; /* [F,h,w,C] */
+    const struct dit_times *times;
+    const struct dit_text *text;
+    const struct dit_shape *shape;
+};
+
+/* Weights go to `pool`. The caller owns *out: dit_close(). */
+MUST_CHECK enum err dit_open(struct dit **out, struct device *dev, struct pool *pool,
+                             const char *folder, struct fail *f);
+void dit_close(struct dit *d); /* NULL is fine; the weights stay with their pool */
+
+/* rows [n,text_dim] in device memory, n_rows in all with padding (512). Result lives in `keep`,
+ * scratch comes from `step`. */
+MUST_CHECK enum err dit_text_make(struct dit *d, struct dit_text *out, const struct tensor *rows,
+                                  int n_rows, struct pool *keep, struct pool *step, struct fail *f);
+/* F,h,w of the latent; ERR_INPUT when patches do not fit or positions run out. */
+MUST_CHECK enum err dit_shape_make(struct dit *d, struct dit_shape *out, int64_t F, int64_t h,
+                                   int64_t w, struct pool *keep, struct fail *f);
+/* out [F,h,w,C]: the velocity, eps - x0. */
+MUST_CHECK enum err dit_forward(struct dit *d, struct tensor *out, const struct dit_input *in,
+                                struct pool *step, struct fail *f);
+/* Sinusoid of a timestep, cosines first; dim is even. For tests. */
+void dit_time_sinusoid(float *out, double t, int dim);
+
+#endif

@@ -1,0 +1,184 @@
+#include "engine/dit_block.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "common/base/assert.h"
+
+enum { SHIFT_A, SCALE_A, GATE_A, SHIFT_F, SCALE_F, GATE_F };
+
+#define D             WEIGHT_SIZE(0)
+#define F             WEIGHT_SIZE(1)
+#define SELF(member)  offsetof(struct dit_block, self.member)
+#define CROSS(member) offsetof(struct dit_block, cross.member)
+#define AT(member)    offsetof(struct dit_block, member)
+
+static const struct weight_row rows[] = {
+    {"scale_shift_table", AT(mod), WEIGHT_PLAIN, 3, {1, DIT_BLOCK_MOD_ROWS, D}},
+    {"attn1.to_q.weight", SELF(q), WEIGHT_PLAIN, 2, {D, D}},
+    {"attn1.to_q.bias", SELF(q_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn1.to_k.weight", SELF(k), WEIGHT_PLAIN, 2, {D, D}},
+    {"attn1.to_k.bias", SELF(k_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn1.to_v.weight", SELF(v), WEIGHT_PLAIN, 2, {D, D}},
+    {"attn1.to_v.bias", SELF(v_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn1.to_out.0.weight", SELF(out), WEIGHT_PLAIN, 2, {D, D}},
+    {"attn1.to_out.0.bias", SELF(out_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn1.norm_q.weight", SELF(norm_q), WEIGHT_PLAIN, 1, {D}},
+    {"attn1.norm_k.weight", SELF(norm_k), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.to_q.weight", CROSS(q), WEIGHT_PLAIN, 2, {D, D}},
+    {"attn2.to_q.bias", CROSS(q_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.to_k.weight", CROSS(k), WEIGHT_PLAIN, 2, {D, D}},
+    {"attn2.to_k.bias", CROSS(k_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.to_v.weight", CROSS(v), WEIGHT_PLAIN, 2, {D, D}},
+    {"attn2.to_v.bias", CROSS(v_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.to_out.0.weight", CROSS(out), WEIGHT_PLAIN, 2, {D, D}},
+    {"attn2.to_out.0.bias", CROSS(out_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.norm_q.weight", CROSS(norm_q), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.norm_k.weight", CROSS(norm_k), WEIGHT_PLAIN, 1, {D}},
+    {"ffn.net.0.proj.weight", AT(up), WEIGHT_PLAIN, 2, {F, D}},
+    {"ffn.net.0.proj.bias", AT(up_b), WEIGHT_PLAIN, 1, {F}},
+    {"ffn.net.2.weight", AT(down), WEIGHT_PLAIN, 2, {D, F}},
+    {"ffn.net.2.bias", AT(down_b), WEIGHT_PLAIN, 1, {D}},
+};
+
+static const struct weight_row norm_rows[] = {
+    {"norm2.weight", AT(cross_norm), WEIGHT_PLAIN, 1, {D}},
+    {"norm2.bias", AT(cross_norm_b), WEIGHT_PLAIN, 1, {D}},
+};
+
+enum err dit_block_bind(struct dit_block *b, struct weights *w, const char *prefix,
+                        const struct dit_config *c, struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t sizes[] = {dit_config_width(c), c->ffn_dim};
+    TRY(weights_bind(w, b, prefix, rows, COUNT_OF(rows), sizes, f));
+    if (c->has_cross_norm)
+        TRY(weights_bind(w, b, prefix, norm_rows, COUNT_OF(norm_rows), sizes, f));
+out:
+    return rc;
+}
+
+static struct norm_opts rms(const struct tensor *w, const struct dit_config *c) {
+    return (struct norm_opts){.kind = NORM_RMS, .eps = (float)c->eps, .w = w};
+}
+
+enum err dit_block_text_fill(const struct dit_block *b, struct device *dev,
+                             struct dit_block_text *out, const struct tensor *text,
+                             const struct dit_config *c, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct norm_opts norm = rms(&b->cross.norm_k, c);
+    TRY(op_linear(dev, &out->k, text, &b->cross.k, &b->cross.k_b, ACT_NONE, f));
+    TRY(op_norm(dev, &out->k, &out->k, &norm, f));
+    TRY(op_linear(dev, &out->v, text, &b->cross.v, &b->cross.v_b, ACT_NONE, f));
+out:
+    return rc;
+}
+
+enum err dit_block_add_mod(struct device *dev, struct tensor *out, const struct tensor *table,
+                           const struct tensor *time, struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t R = out->dim[0], M = out->dim[1], C = out->dim[2];
+    struct tensor flat = tensor_as_2d(out, R * M, C), base = tensor_as_2d(table, M, C);
+    struct tensor by_time = tensor_as_2d(time, tensor_count(time) / C, C);
+    bool is_shared = time->dim[1] == 1;
+    for (int64_t i = 0; i < R * M; i++) {
+        struct tensor to = tensor_rows(&flat, i, 1), a = tensor_rows(&base, i % M, 1);
+        struct tensor t = tensor_rows(&by_time, is_shared ? i / M : i, 1);
+        TRY(op_add_scaled(dev, &to, &a, &t, 1.0f, f));
+    }
+out:
+    return rc;
+}
+
+/* Scratch of one block, [N,d] each, and the wide one of the ffn. */
+struct scratch {
+    struct tensor n, q, k, v, h, mod;
+};
+
+static enum err take_scratch(struct scratch *s, const struct tensor *x,
+                             const struct dit_block_pass *p, struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t N = x->dim[0], d = x->dim[1];
+    TRY(pool_take_2d(p->step, &s->n, N, d, f));
+    TRY(pool_take_2d(p->step, &s->q, N, d, f));
+    TRY(pool_take_2d(p->step, &s->k, N, d, f));
+    TRY(pool_take_2d(p->step, &s->v, N, d, f));
+    TRY(pool_take_2d(p->step, &s->h, N, p->config->ffn_dim, f));
+    TRY(pool_take(p->step, &s->mod, DTYPE_F32, 3, p->time->dim, f));
+out:
+    return rc;
+}
+
+static enum err attend_self(const struct dit_block *b, struct device *dev, struct tensor *x,
+                            const struct dit_block_pass *p, struct scratch *s, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct dit_block_attention *w = &b->self;
+    struct mod_table mod = {&s->mod, p->index};
+    struct norm_opts norm_q = rms(&w->norm_q, p->config), norm_k = rms(&w->norm_k, p->config);
+    struct attention_opts o = {.n_heads = p->config->n_heads};
+    TRY(op_norm_mod(dev, &s->n, x, &mod, SHIFT_A, SCALE_A, (float)p->config->eps, f));
+    TRY(op_linear(dev, &s->q, &s->n, &w->q, &w->q_b, ACT_NONE, f));
+    TRY(op_linear(dev, &s->k, &s->n, &w->k, &w->k_b, ACT_NONE, f));
+    TRY(op_linear(dev, &s->v, &s->n, &w->v, &w->v_b, ACT_NONE, f));
+    TRY(op_norm(dev, &s->q, &s->q, &norm_q, f));
+    TRY(op_norm(dev, &s->k, &s->k, &norm_k, f));
+    TRY(op_rope(dev, &s->q, p->rope, p->config->n_heads, f));
+    TRY(op_rope(dev, &s->k, p->rope, p->config->n_heads, f));
+    TRY(op_attention(dev, &s->n, &s->q, &s->k, &s->v, &o, f));
+    TRY(op_linear(dev, &s->q, &s->n, &w->out, &w->out_b, ACT_NONE, f));
+    TRY(op_gate_add(dev, x, &s->q, &mod, GATE_A, f));
+out:
+    return rc;
+}
+
+static enum err attend_text(const struct dit_block *b, struct device *dev, struct tensor *x,
+                            const struct dit_block_text *text, const struct dit_block_pass *p,
+                            struct scratch *s, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct dit_block_attention *w = &b->cross;
+    struct norm_opts norm_q = rms(&w->norm_q, p->config);
+    struct norm_opts norm = {.kind = NORM_LAYER,
+                             .eps = (float)p->config->eps,
+                             .w = &b->cross_norm,
+                             .b = &b->cross_norm_b};
+    struct attention_opts o = {.n_heads = p->config->n_heads, .key_bias = p->key_bias};
+    const struct tensor *in = x;
+    if (p->config->has_cross_norm) {
+        TRY(op_norm(dev, &s->n, x, &norm, f));
+        in = &s->n;
+    }
+    TRY(op_linear(dev, &s->q, in, &w->q, &w->q_b, ACT_NONE, f));
+    TRY(op_norm(dev, &s->q, &s->q, &norm_q, f));
+    TRY(op_attention(dev, &s->k, &s->q, &text->k, &text->v, &o, f));
+    TRY(op_linear(dev, &s->n, &s->k, &w->out, &w->out_b, ACT_NONE, f));
+    TRY(op_add_scaled(dev, x, x, &s->n, 1.0f, f));
+out:
+    return rc;
+}
+
+static enum err feed_forward(const struct dit_block *b, struct device *dev, struct tensor *x,
+                             const struct dit_block_pass *p, struct scratch *s, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct mod_table mod = {&s->mod, p->index};
+    TRY(op_norm_mod(dev, &s->n, x, &mod, SHIFT_F, SCALE_F, (float)p->config->eps, f));
+    TRY(op_linear(dev, &s->h, &s->n, &b->up, &b->up_b, ACT_GELU_TANH, f));
+    TRY(op_linear(dev, &s->n, &s->h, &b->down, &b->down_b, ACT_NONE, f));
+    TRY(op_gate_add(dev, x, &s->n, &mod, GATE_F, f));
+out:
+    return rc;
+}
+
+enum err dit_block_forward(const struct dit_block *b, struct device *dev, struct tensor *x,
+                           const struct dit_block_text *text, const struct dit_block_pass *p,
+                           struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(p->step);
+    struct scratch s;
+    TRY(take_scratch(&s, x, p, f));
+    TRY(dit_block_add_mod(dev, &s.mod, &b->mod, p->time, f));
+    TRY(attend_self(b, dev, x, p, &s, f));
+    TRY(attend_text(b, dev, x, text, p, &s, f));
+    TRY(feed_forward(b, dev, x, p, &s, f));
+out:
+    pool_rewind(p->step, mark);
+    return rc;
+}
