@@ -1,9 +1,9 @@
-"""Writes tests/golden/umt5 (a mini UMT5EncoderModel and its outputs) and tests/golden/tokenizer
+"""Writes tests/golden/mini/text_encoder (a mini UMT5EncoderModel and its outputs) and tests/golden/mini/tokenizer
 (a small spiece.model, its segmentations, and normalised texts of the full nmt_nfkc table).
 
     python train/dump_golden_text.py           (from the root of the tree)
 
-umt5/io.safetensors: ids_N [N] i32 and rows_N [N,d_model] f32 for N tokens, made as the pipeline
+text_encoder/io.safetensors: ids_N [N] i32 and rows_N [N,d_model] f32 for N tokens, made as the pipeline
 makes them: padded to 512, masked, cut to N. Weights are rounded to f16 and stored so.
 
 tokenizer/cases.tsv: max ids, text as hex, ids as sentencepiece gives them (cut, </s> appended).
@@ -24,7 +24,7 @@ from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from safetensors.torch import save_file
 from transformers import UMT5Config, UMT5EncoderModel
 
-ROOT = "tests/golden"
+ROOT = "tests/golden/mini"
 TOKEN_COUNTS = (3, 4, 5, 8, 13, 21, 40, 200)
 
 PLACES = "meadow desert village street sea beach studio kitchen cup world".split()
@@ -141,7 +141,7 @@ def write_nmt_nfkc():
 
 
 def write_umt5():
-    config = UMT5Config(vocab_size=96, d_model=16, d_kv=4, d_ff=24, num_layers=2, num_heads=3,
+    config = UMT5Config(vocab_size=400, d_model=16, d_kv=4, d_ff=24, num_layers=2, num_heads=3,
                         feed_forward_proj="gated-gelu", is_gated_act=True)
     model = UMT5EncoderModel(config).eval()
     g = torch.Generator().manual_seed(5)
@@ -151,7 +151,7 @@ def write_umt5():
         p.copy_((1 + 0.2 * noise if "norm" in name else noise * scale).half().float())
     out = {}
     for n in TOKEN_COUNTS:
-        ids = torch.randint(2, 96, (n,), generator=g)
+        ids = torch.randint(2, 400, (n,), generator=g)
         ids[-1] = 1
         padded = torch.zeros(1, 512, dtype=torch.long)
         padded[0, :n] = ids
@@ -159,7 +159,7 @@ def write_umt5():
         alone = model(ids[None]).last_hidden_state
         assert (rows[0, :n] - alone[0]).abs().max() < 1e-5
         out[f"ids_{n}"], out[f"rows_{n}"] = ids.int(), rows[0, :n].contiguous()
-    folder = os.path.join(ROOT, "umt5")
+    folder = os.path.join(ROOT, "text_encoder")
     model.half().save_pretrained(folder)
     save_file(out, os.path.join(folder, "io.safetensors"))
     print(f"umt5: rows sd {out['rows_200'].std():.3f}, {sorted(model.state_dict())[:3]}")

@@ -1,4 +1,4 @@
-"""Writes tests/golden/vae22 and tests/golden/vae21: mini AutoencoderKLWan folders with random weights,
+"""Writes tests/golden/mini/vae (2.2 style) and tests/golden/vae21: mini AutoencoderKLWan folders with random weights,
 and what the diffusers class makes of a fixed clip and fixed latents.
 
     python train/dump_golden_vae.py            (from the root of the tree)
@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 H, W, FRAMES, LATENTS = 48, 32, 17, 5
 CASES = {
-    "vae22": dict(base_dim=2, decoder_base_dim=3, z_dim=6, dim_mult=[1, 2, 4, 4], num_res_blocks=1,
+    "mini/vae": dict(base_dim=2, decoder_base_dim=3, z_dim=6, dim_mult=[1, 2, 4, 4], num_res_blocks=1,
                   temperal_downsample=[False, True, True], is_residual=True, patch_size=2,
                   in_channels=12, out_channels=12, scale_factor_spatial=16),
     "vae21": dict(base_dim=2, decoder_base_dim=4, z_dim=5, dim_mult=[1, 2, 4, 4], num_res_blocks=1,

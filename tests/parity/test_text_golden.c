@@ -9,7 +9,7 @@
 
 static const double tolerance = 1e-5;
 static const char *const devices[] = {"ref", "cpu"};
-static const char *const folder = "tests/golden/umt5";
+static const char *const folder = "tests/golden/mini/text_encoder";
 
 struct fixture {
     const char *device;
@@ -27,7 +27,7 @@ static enum err open_fixture(struct fixture *x, const char *device) {
     pool_make(&x->weights, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->job, &x->dev, 1 << 20, 1 << 28);
     TRY(text_open(&x->text, &x->dev, &x->weights, folder, &x->f));
-    TRY(safetensors_open_file(&x->io, "tests/golden/umt5/io.safetensors", &x->f));
+    TRY(safetensors_open_file(&x->io, "tests/golden/mini/text_encoder/io.safetensors", &x->f));
 out:
     return rc;
 }
@@ -90,11 +90,11 @@ static void distances_fall_into_the_buckets_of_the_paper(void) {
 static void an_id_outside_the_table_is_refused_in_words(void) {
     struct fixture x;
     struct tensor rows = {0};
-    const int32_t ids[] = {5, 96, 1};
+    const int32_t ids[] = {5, 400, 1};
     CHECK_OK(open_fixture(&x, "ref"), &x.f);
     CHECK_OK(pool_take_2d(&x.job, &rows, 3, x.text->config.d_model, &x.f), &x.f);
     CHECK_INT(text_encode(x.text, &rows, ids, 3, &x.job, &x.f), ERR_CORRUPT);
-    CHECK_STR(x.f.text, "the tokenizer gave id 96, the text encoder has 96 rows");
+    CHECK_STR(x.f.text, "the tokenizer gave id 400, the text encoder has 400 rows");
     close_fixture(&x);
 }
 

@@ -16,7 +16,7 @@ static const double tolerance = 3e-5;
 static const double stream_tolerance = 2e-5;
 
 static const char *const devices[] = {"ref", "cpu"};
-static const char *const folders[] = {"tests/golden/vae22", "tests/golden/vae21"};
+static const char *const folders[] = {"tests/golden/mini/vae", "tests/golden/vae21"};
 
 struct fixture {
     const char *device;

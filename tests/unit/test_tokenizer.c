@@ -11,7 +11,7 @@
 
 enum { LINE_MAX_BYTES = 64 << 10, FILE_MAX_BYTES = 1 << 20 };
 
-static const char *const model_path = "tests/golden/tokenizer/spiece.model";
+static const char *const model_path = "tests/golden/mini/tokenizer/spiece.model";
 
 static int hex_value(char c) {
     return c <= '9' ? c - '0' : c - 'a' + 10;
@@ -92,7 +92,7 @@ static void ids_are_those_of_sentencepiece(void) {
     struct fail f = {0};
     struct tokenizer *t = NULL;
     CHECK_OK(tokenizer_open(&t, model_path, &f), &f);
-    if (t) CHECK(for_lines(t, "tests/golden/tokenizer/cases.tsv", check_case) >= 140);
+    if (t) CHECK(for_lines(t, "tests/golden/mini/tokenizer/cases.tsv", check_case) >= 140);
     tokenizer_close(t);
 }
 
@@ -100,7 +100,7 @@ static void prompts_are_cleaned_as_the_pipeline_does(void) {
     struct fail f = {0};
     struct tokenizer *t = NULL;
     CHECK_OK(tokenizer_open(&t, model_path, &f), &f);
-    if (t) CHECK(for_lines(t, "tests/golden/tokenizer/clean.tsv", check_clean) >= 25);
+    if (t) CHECK(for_lines(t, "tests/golden/mini/tokenizer/clean.tsv", check_clean) >= 25);
     tokenizer_close(t);
 }
 
@@ -148,7 +148,7 @@ static void the_full_nfkc_table_is_read_as_sentencepiece_reads_it(void) {
         return;
     }
     CHECK(t != NULL);
-    if (t) CHECK(for_lines(t, "tests/golden/tokenizer/nmt_nfkc.tsv", check_norm) >= 60);
+    if (t) CHECK(for_lines(t, "tests/golden/mini/tokenizer/nmt_nfkc.tsv", check_norm) >= 60);
     tokenizer_close(t);
 }
 

@@ -1,0 +1,153 @@
+"""Writes the whole way from a prompt to frames as diffusers' WanPipeline goes it.
+
+    python train/dump_golden_pipeline.py                 (from the root; makes tests/golden/mini)
+    python train/dump_golden_pipeline.py models/tiny     (writes tests/golden/tiny/io.safetensors)
+
+Without an argument the transformer, the scheduler and model_index.json of tests/golden/mini are made
+too; run dump_golden_vae.py and dump_golden_text.py before, which make the other parts of that folder.
+The noise is that of engine/rng.c (Philox 4x32-10, Box-Muller), so no file has to carry it into C.
+
+io.safetensors: noise, latent [L,h,w,C] f32; words, negative [n,d] f32; frames_every7 u8, every 7th value
+of the clip [T,H,W,3]. Its metadata hold the settings, and the sha256 of the weights that were used.
+"""
+import hashlib
+import json
+import os
+import sys
+
+import numpy as np
+
+import torch
+from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from safetensors.torch import save_file
+from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tokenizer_json
+
+MINI = "tests/golden/mini"
+SEED, STREAM_LATENT = 7, 1
+SETTINGS = {
+    "mini": dict(prompt="A red ball\uff0cthe  caf\u00e9 &amp; a \U0001f642", negative="dark", width=96, height=64, frames=9,
+                 steps=4, guidance=3.0),
+    "tiny": dict(prompt="a red ball bounces in a meadow", negative="", width=96, height=96, frames=5, steps=4,
+                 guidance=4.0),
+}
+
+
+def philox(seed, stream, index):
+    """[n,4] u32 for an array of indices; rng_block() of engine/rng.c."""
+    index = np.asarray(index, np.uint64)
+    low = np.uint64(0xFFFFFFFF)
+    c = [index & low, index >> np.uint64(32), np.full_like(index, stream & 0xFFFFFFFF),
+         np.full_like(index, stream >> 32)]
+    k = [seed & 0xFFFFFFFF, seed >> 32]
+    for _ in range(10):
+        a, b = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
+        c = [(b >> np.uint64(32)) ^ c[1] ^ np.uint64(k[0]), b & low,
+             (a >> np.uint64(32)) ^ c[3] ^ np.uint64(k[1]), a & low]
+        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return c
+
+
+def normals(seed, stream, n):
+    b = philox(seed, stream, np.arange((n + 1) // 2))
+    unit = lambda hi, lo: (((hi << np.uint64(21)) ^ (lo >> np.uint64(11))).astype(np.float64) + 0.5) * 2.0 ** -53
+    radius, angle = np.sqrt(-2 * np.log(unit(b[0], b[1]))), 2 * np.pi * unit(b[2], b[3])
+    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
+    return torch.from_numpy(pairs.astype(np.float32).reshape(-1)[:n])
+
+
+def make_mini():
+    g = torch.Generator().manual_seed(31)
+    with open(os.path.join(MINI, "vae", "config.json")) as f:
+        channels = json.load(f)["z_dim"]
+    with open(os.path.join(MINI, "text_encoder", "config.json")) as f:
+        text_dim = json.load(f)["d_model"]
+    model = WanTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=channels, out_channels=channels,
+        text_dim=text_dim, freq_dim=32, ffn_dim=40, num_layers=2)
+    for name, p in model.named_parameters():
+        noise = torch.randn(p.shape, generator=g)
+        if "norm" in name and name.endswith("weight"):
+            value = 1 + 0.2 * noise
+        elif name.endswith("bias") or "scale_shift_table" in name:
+            value = 0.2 * noise
+        else:
+            value = noise / (p[0].numel() ** 0.5)
+        p.copy_(value.bfloat16().float())
+    model.bfloat16().save_pretrained(os.path.join(MINI, "transformer"))
+    UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=3.0
+                            ).save_pretrained(os.path.join(MINI, "scheduler"))
+    tokenizer_json.write(os.path.join(MINI, "tokenizer"))
+    index = {"_class_name": "WanPipeline", "_diffusers_version": "0.35.0", "boundary_ratio": None,
+             "expand_timesteps": True, "scheduler": ["diffusers", "UniPCMultistepScheduler"],
+             "text_encoder": ["transformers", "UMT5EncoderModel"], "tokenizer": ["transformers", "T5TokenizerFast"],
+             "transformer": ["diffusers", "WanTransformer3DModel"], "transformer_2": [None, None],
+             "vae": ["diffusers", "AutoencoderKLWan"]}
+    with open(os.path.join(MINI, "model_index.json"), "w") as f:
+        json.dump(index, f, indent=2)
+        f.write("\n")
+
+
+def load(folder):
+    part = lambda name: os.path.join(folder, name)
+    scheduler = UniPCMultistepScheduler.from_pretrained(part("scheduler"))
+    transformer = WanTransformer3DModel.from_pretrained(part("transformer"), torch_dtype=torch.float32).eval()
+    return WanPipeline(
+        tokenizer=PreTrainedTokenizerFast(tokenizer_object=tokenizer_json.build(os.path.join(part("tokenizer"), "spiece.model")),
+                                          eos_token="</s>", pad_token="<pad>", unk_token="<unk>"),
+        text_encoder=UMT5EncoderModel.from_pretrained(part("text_encoder"), dtype=torch.float32).eval(),
+        vae=AutoencoderKLWan.from_pretrained(part("vae"), torch_dtype=torch.float32).eval(),
+        scheduler=scheduler, transformer=transformer,
+        # The pipeline takes every second column for its list of timesteps, which fits patch 2 only.
+        expand_timesteps=transformer.config.patch_size[1] == 2)
+
+
+def weights_hash(folder):
+    h = hashlib.sha256()
+    for part, stem in (("text_encoder", "model"), ("transformer", "diffusion_pytorch_model"),
+                       ("vae", "diffusion_pytorch_model")):
+        with open(os.path.join(folder, part, stem + ".safetensors"), "rb") as f:
+            h.update(f.read())
+    return h.hexdigest()
+
+
+def dump(folder, name, out):
+    s = SETTINGS[name]
+    pipe = load(folder)
+    pipe.set_progress_bar_config(disable=True)
+    c = pipe.vae.config
+    shape = ((s["frames"] - 1) // c.scale_factor_temporal + 1, s["height"] // c.scale_factor_spatial,
+             s["width"] // c.scale_factor_spatial, c.z_dim)
+    noise = normals(SEED, STREAM_LATENT, int(np.prod(shape))).view(shape)
+    words, negative = pipe.encode_prompt(s["prompt"], s["negative"], max_sequence_length=512)
+    length = lambda text: int(pipe.tokenizer(pipeline_clean(text), return_length=True)["length"][0])
+    options = dict(prompt_embeds=words, negative_prompt_embeds=negative, height=s["height"], width=s["width"],
+                   num_frames=s["frames"], num_inference_steps=s["steps"], guidance_scale=s["guidance"],
+                   latents=noise.permute(3, 0, 1, 2)[None])
+    latent = pipe(output_type="latent", **options).frames[0]
+    frames = pipe(output_type="np", **options).frames[0]
+    u8 = torch.from_numpy((frames * 255).round().astype(np.uint8))
+    print(f"{name}: latent {tuple(latent.shape)} sd {latent.std():.3f}, frames {u8.shape} sd {frames.std():.3f}")
+    os.makedirs(os.path.dirname(out), exist_ok=True)
+    text = {k: str(v) for k, v in s.items()} | {"seed": str(SEED), "weights_sha256": weights_hash(folder)}
+    save_file({"noise": noise, "latent": latent.permute(1, 2, 3, 0).contiguous(),
+               "words": words[0, :length(s["prompt"])].contiguous(),
+               "negative": negative[0, :length(s["negative"])].contiguous(),
+               "frames_every7": u8.flatten()[::7].clone()}, out, metadata=text)
+    os.chmod(out, 0o644)
+
+
+def pipeline_clean(text):
+    from diffusers.pipelines.wan.pipeline_wan import prompt_clean
+    return prompt_clean(text)
+
+
+if __name__ == "__main__":
+    with torch.no_grad():
+        if len(sys.argv) > 1:
+            dump(sys.argv[1], "tiny", "tests/golden/tiny/io.safetensors")
+        else:
+            make_mini()
+            dump(MINI, "mini", os.path.join(MINI, "io.safetensors"))
