@@ -1,0 +1,117 @@
+"""The official OpenAI clients, unchanged, pointed at the stack by base_url: through nginx and two
+servers, with an API key."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+from openai import BadRequestError, NotFoundError, AuthenticationError, OpenAI
+
+from picture import Receiver, png
+from stack import Stack, until
+
+SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+PROMPT = "a red ball bounces in a green meadow"
+
+
+@pytest.fixture(scope="module")
+def stack():
+    with Stack(servers=2, workers=1, nginx=True, auth=True,
+               server_args=["--webhook-http", "--webhook-private"],
+               worker_args=["--webhook-http", "--webhook-private"],
+               env={"MISORA_WEBHOOK_SECRET": SECRET}) as s:
+        yield s
+
+
+@pytest.fixture(scope="module")
+def client(stack):
+    return OpenAI(base_url=stack.url + "/v1", api_key=stack.key)
+
+
+@pytest.fixture(scope="module")
+def finished(client):
+    return client.videos.create_and_poll(model="sora-2", prompt=PROMPT, seconds="4", size="1280x720")
+
+
+def test_create_and_poll_ends_completed(finished):
+    assert finished.status == "completed" and finished.progress == 100
+    assert finished.size == "1280x720" and finished.seconds == "4" and finished.prompt == PROMPT
+    assert finished.error is None and finished.completed_at >= finished.created_at
+
+
+def test_every_variant_downloads(client, finished, tmp_path):
+    for variant, magic in (("video", b"ftyp"), ("thumbnail", b"WEBP"), ("spritesheet", b"")):
+        path = tmp_path / variant
+        client.videos.download_content(finished.id, variant=variant).write_to_file(path)
+        assert magic in path.read_bytes()[:16] and path.stat().st_size > 500, variant
+
+
+def test_the_clip_is_a_faststart_mp4_of_the_asked_size(client, finished, tmp_path):
+    path = tmp_path / "clip.mp4"
+    client.videos.download_content(finished.id).write_to_file(path)
+    data = path.read_bytes()
+    assert 0 < data.find(b"moov") < data.find(b"mdat")
+    out = subprocess.run(
+        ["ffprobe", "-v", "error", "-count_frames", "-show_entries",
+         "stream=codec_name,pix_fmt,width,height,nb_read_frames", "-of", "csv=p=0", str(path)],
+        capture_output=True, text=True, check=True).stdout.strip().split(",")
+    assert out[0] == "h264" and out[1:3] == ["1280", "720"] and out[3] == "yuv420p", out
+    assert int(out[4]) >= 33, out
+
+
+def test_an_image_file_makes_a_video(client, tmp_path):
+    path = tmp_path / "frame.png"
+    path.write_bytes(png())
+    with open(path, "rb") as f:
+        video = client.videos.create(prompt=PROMPT, model="sora-2", input_reference=f, seconds="4",
+                                     extra_body={"steps": 2})
+    assert client.videos.poll(video.id).status == "completed"
+
+
+def test_the_list_pages_by_one(client):
+    made = [client.videos.create(prompt=f"{PROMPT} {i}", extra_body={"steps": 1, "num_frames": 5}).id
+            for i in range(3)]
+    seen = [v.id for v in client.videos.list(limit=1)]
+    assert set(made) <= set(seen) and len(seen) == len(set(seen))
+    oldest_first = [v.id for v in client.videos.list(limit=1, order="asc")]
+    assert oldest_first == seen[::-1]
+
+
+def test_retrieve_and_delete(client):
+    video = client.videos.create(prompt=PROMPT, extra_body={"steps": 1, "num_frames": 5})
+    assert client.videos.retrieve(video.id).id == video.id
+    client.videos.poll(video.id)
+    gone = client.videos.delete(video.id)
+    assert gone.deleted and gone.id == video.id and gone.object == "video.deleted"
+    with pytest.raises(NotFoundError):
+        client.videos.retrieve(video.id)
+
+
+def test_refusals_carry_words_param_and_request_id(client, stack):
+    with pytest.raises(BadRequestError) as e:
+        client.videos.create(prompt="")
+    assert e.value.param == "prompt" and e.value.request_id
+    with pytest.raises(BadRequestError) as e:
+        client.videos.create(prompt=PROMPT, size="127x80")
+    assert e.value.param == "size" and "127x80" in e.value.message
+    with pytest.raises(AuthenticationError):
+        OpenAI(base_url=stack.url + "/v1", api_key="mis_live_wrong").videos.list()
+
+
+def test_a_webhook_unwraps(client):
+    with Receiver() as hook:
+        video = client.videos.create(prompt=PROMPT, extra_body={
+            "steps": 1, "num_frames": 5, "webhook_url": hook.url})
+        until(lambda: hook.calls, 90, "the webhook came")
+        headers, body = hook.calls[0]
+        event = client.webhooks.unwrap(body, headers, secret=SECRET)
+        assert event.type == "video.completed" and event.data.id == video.id
+
+
+def test_the_node_client(stack, tmp_path):
+    image = tmp_path / "frame.png"
+    image.write_bytes(png())
+    script = pathlib.Path(__file__).with_name("openai_client.mjs")
+    p = subprocess.run(["node", str(script), stack.url, stack.key, str(image)], capture_output=True,
+                       text=True, timeout=400, env={**os.environ, "no_proxy": "*"})
+    assert p.returncode == 0 and "done" in p.stdout, p.stdout + p.stderr
