@@ -31,10 +31,10 @@ static enum err check_line(const struct head *head, const struct request *req, s
         return problem_set(p, PROBLEM_INVALID_REQUEST, "", "the method is not a token");
     if (req->path.n == 0 || (req->path.p[0] != '/' && !str_eq(req->path, "*")))
         return problem_set(p, PROBLEM_INVALID_REQUEST, "", "the address must begin with a slash");
-    if (head->version != head->target + strlen(head->target) + 1 || has_control(req->path) ||
-        has_control(req->query))
+    if (head->target != req->method.p + req->method.n + 1 ||
+        head->version != head->target_end + 1 || has_control(req->path) || has_control(req->query))
         return problem_set(p, PROBLEM_INVALID_REQUEST, "",
-                           "the address holds a NUL, a blank or a control character");
+                           "the request line holds a NUL, a control character or blanks");
     return ERR_OK;
 }
 
@@ -42,8 +42,9 @@ static enum err check_line(const struct head *head, const struct request *req, s
 static bool is_laid_out(const struct head *head, const struct request *req) {
     const char *at = head->version + strlen(head->version) + 2;
     for (int i = 0; i < req->n_headers; i++) {
-        if (req->headers[i].name.p != at) return false;
-        at = req->headers[i].value.p + req->headers[i].value.n + 2;
+        const char *end = req->headers[i].value.p + req->headers[i].value.n;
+        if (req->headers[i].name.p != at || end[0] || end[1]) return false;
+        at = end + 2;
     }
     return true;
 }

@@ -6,8 +6,8 @@
  *
  * The library keeps the head as it came and cuts it in place: CR, LF, the colon and the blanks of
  * the first line become NUL. So every header name must stand exactly two NULs behind the value
- * before it, and the version exactly one behind the target; a fold, a raw NUL or a bare LF moves
- * them, which is how they are seen. */
+ * before it, the target exactly one behind the method and the version one behind the target; a
+ * fold, a raw NUL, a bare LF or a second blank moves them, which is how they are seen. */
 #ifndef SERVER_HEAD_H
 #define SERVER_HEAD_H
 
@@ -15,7 +15,7 @@
 
 struct head {
     const char *version;
-    const char *target; /* the library's own copy */
+    const char *target, *target_end; /* in the library's memory, when it was first seen */
     int n_headers_seen; /* may be more than the request kept */
     bool is_target_long;
 };

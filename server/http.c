@@ -34,7 +34,7 @@ struct exchange {
     enum stage stage;
     bool is_begun;
     bool is_answered;
-    const char *raw_target; /* where the library keeps the target; compared only, see head.h */
+    const char *raw, *raw_end; /* the target in the library's memory; compared only, see head.h */
     int64_t n_drained;
     char target[REQUEST_TARGET_MAX];
     bool is_target_long;
@@ -48,7 +48,8 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
     (void)conn;
     if (!ex) return NULL;
     ex->http = cls;
-    ex->raw_target = target;
+    ex->raw = target;
+    ex->raw_end = target + strlen(target); /* now: the library cuts it up later */
     ex->is_target_long = !str_copy(ex->target, sizeof(ex->target), str_of(target));
     ex->req.reply.fd = -1;
     ex->req.exchange = ex;
@@ -99,7 +100,7 @@ static void read_head(struct exchange *ex, const char *method, const char *versi
     req->is_head = str_eq(req->method, "HEAD");
     split_target(ex);
     read_peer(ex);
-    struct head head = {.version = version, .target = ex->raw_target, .n_headers_seen = n,
+    struct head head = {.version = version, .target = ex->raw, .target_end = ex->raw_end, .n_headers_seen = n,
                         .is_target_long = ex->is_target_long};
     if (head_check(&head, req, &p) == ERR_OK) return;
     req->reply.must_close = true;
@@ -153,7 +154,7 @@ static enum MHD_Result send_reply(struct exchange *ex) {
  * and will not send, or more bytes announced than we are willing to throw away. */
 static bool must_answer_now(const struct request *req) {
     return req->reply.must_close || req->n_body > HTTP_DRAIN_MAX ||
-           request_header(req, "expect").n > 0;
+           (req->n_body != 0 && request_header(req, "expect").n > 0);
 }
 
 static enum MHD_Result on_begin(struct exchange *ex, const char *method, const char *version) {
@@ -162,7 +163,7 @@ static enum MHD_Result on_begin(struct exchange *ex, const char *method, const c
     read_head(ex, method, version);
     ex->is_begun = true;
     ex->http->app.begin(ex->http->app.ctx, req);
-    if (req->reply.status && req->n_body != 0 && must_answer_now(req)) {
+    if (req->reply.status && must_answer_now(req)) {
         req->reply.must_close = true;
         return send_reply(ex);
     }
