@@ -1,6 +1,6 @@
 #include "train/world/geometry.h"
 
-#define FAR_T 1e9f
+#define FAR_T  1e9f
 #define NEAR_T 1e-3f
 
 /* Where a ray is inside a convex shape: from t0 (normal n there, unit frame) to t1. */
@@ -77,7 +77,8 @@ static int span_cone(struct span *s, float top, struct vec q, struct vec e) {
 
 /* The nearest of the cylinder and the two end spheres, in the unscaled frame. */
 static int span_capsule(struct span *s, struct vec h, struct vec q, struct vec e) {
-    float a = e.x * e.x + e.z * e.z, b = q.x * e.x + q.z * e.z, c = q.x * q.x + q.z * q.z - h.x * h.x;
+    float a = e.x * e.x + e.z * e.z, b = q.x * e.x + q.z * e.z,
+          c = q.x * q.x + q.z * q.z - h.x * h.x;
     float disc = b * b - a * c, best = FAR_T;
     if (disc < 0) return 0;
     if (a > 1e-9f) {
@@ -118,7 +119,8 @@ static int span_of(struct span *s, const struct solid *k, struct vec q, struct v
 }
 
 /* Moves the entry behind every bite that covers it. The wall of a bite looks at its centre. */
-static int skip_bites(const struct solid *k, struct vec o, struct vec d, struct span *s, struct vec *n) {
+static int skip_bites(const struct solid *k, struct vec o, struct vec d, struct span *s,
+                      struct vec *n) {
     for (int round = 0; round < k->n_bite; round++)
         for (int i = 0; i < k->n_bite; i++) {
             const struct ball *bite = &k->bite[i];

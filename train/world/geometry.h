@@ -24,10 +24,10 @@ struct ball {
 struct solid {
     uint8_t kind, part; /* part: free for the owner */
     uint8_t n_bite;
-    struct vec c, ax, ay, az; /* centre and unit axes in the world */
-    struct vec h;             /* half sizes along the axes; all zero: not there */
-    float top, cut_lo, cut_hi; /* keeps cut_lo <= y <= cut_hi of the unit frame */
-    float bound;              /* radius of a sphere around c that holds it */
+    struct vec c, ax, ay, az;            /* centre and unit axes in the world */
+    struct vec h;                        /* half sizes along the axes; all zero: not there */
+    float top, cut_lo, cut_hi;           /* keeps cut_lo <= y <= cut_hi of the unit frame */
+    float bound;                         /* radius of a sphere around c that holds it */
     struct ball bite[GEOMETRY_BITE_MAX]; /* in the world */
 };
 struct hit {
@@ -36,9 +36,11 @@ struct hit {
 };
 
 /* The caller has asked geometry_meets(s->c, s->bound, o, d) before; bound 0 is not there.
- * Nearest entry of o + t d (d unit) with 1e-3 < t < hit->t. Writes *hit and returns 1 when found. */
+ * Nearest entry of o + t d (d unit) with 1e-3 < t < hit->t. Writes *hit and returns 1 when found.
+ */
 int geometry_hit(const struct solid *s, struct vec o, struct vec d, struct hit *hit);
-/* 1 when the ray meets the sphere in front of o. Inline: it is asked for every solid of every ray. */
+/* 1 when the ray meets the sphere in front of o. Inline: it is asked for every solid of every ray.
+ */
 static inline int geometry_meets(struct vec c, float r, struct vec o, struct vec d) {
     struct vec q = num_sub(o, c);
     float b = num_dot(q, d), out = num_dot(q, q) - r * r;

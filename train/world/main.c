@@ -13,7 +13,8 @@ static const char usage[] =
     "worldgen --seed N --size WxH --frames F --fps R -o FILE.mp4|.rgb|.ppm\n"
     "    renders one clip and prints its captions and its scene as one line of JSON\n"
     "worldgen --serve --seed N --count C --size WxH --frames F --fps R [--ids]\n"
-    "    writes C binary records (seeds N, N+1, ...) to stdout; train/world/world.h draws the format\n"
+    "    writes C binary records (seeds N, N+1, ...) to stdout; train/world/world.h draws the "
+    "format\n"
     "  --step K     seeds N, N+K, N+2K, ... instead (for several renderers side by side)\n"
     "  --held-out   scenes with a pair of attributes that training never sees\n"
     "  --names      prints the vocabulary and stops\n";
@@ -60,13 +61,20 @@ static enum err read_args(struct args *a, int argc, char **argv, struct fail *f)
     enum err rc = ERR_OK;
     for (int i = 1; i < argc; i++) {
         const char *flag = argv[i];
-        if (strcmp(flag, "--serve") == 0) a->is_serving = 1;
-        else if (strcmp(flag, "--ids") == 0) a->has_ids = 1;
-        else if (strcmp(flag, "--held-out") == 0) a->world.split = WORLD_SPLIT_HELD_OUT;
-        else if (strcmp(flag, "--names") == 0) a->names_only = 1;
-        else if (strcmp(flag, "--help") == 0) a->wants_help = 1;
-        else if (i + 1 < argc) TRY(take_value(a, flag, argv[++i], f));
-        else return FAIL(f, ERR_INPUT, "%s is not understood or lacks its value", flag);
+        if (strcmp(flag, "--serve") == 0)
+            a->is_serving = 1;
+        else if (strcmp(flag, "--ids") == 0)
+            a->has_ids = 1;
+        else if (strcmp(flag, "--held-out") == 0)
+            a->world.split = WORLD_SPLIT_HELD_OUT;
+        else if (strcmp(flag, "--names") == 0)
+            a->names_only = 1;
+        else if (strcmp(flag, "--help") == 0)
+            a->wants_help = 1;
+        else if (i + 1 < argc)
+            TRY(take_value(a, flag, argv[++i], f));
+        else
+            return FAIL(f, ERR_INPUT, "%s is not understood or lacks its value", flag);
     }
     if (!a->is_serving && !a->file && !a->names_only && !a->wants_help)
         return FAIL(f, ERR_INPUT, "say -o FILE or --serve");
@@ -86,7 +94,8 @@ out:
     return rc;
 }
 
-static void print_caption(const struct scene *s, const char *key, enum caption_kind kind, enum caption_lang lang) {
+static void print_caption(const struct scene *s, const char *key, enum caption_kind kind,
+                          enum caption_lang lang) {
     char text[CAPTION_BYTES_MAX];
     (void)caption_write(s, kind, lang, s->seed, text, sizeof text);
     printf("\"%s\":\"%s\",", key, text); /* captions hold neither quotes nor backslashes */
@@ -111,8 +120,8 @@ out:
 
 static void print_names(void) {
     static const char *const titles[WORLD_SLOT_COUNT] = {
-        "env", "class", "colour", "size", "material", "action", "camera",
-        "time", "weather", "style", "relation", "event", "hero"};
+        "env",  "class",   "colour", "size",     "material", "action", "camera",
+        "time", "weather", "style",  "relation", "event",    "hero"};
     for (int slot = 0; slot < WORLD_SLOT_COUNT; slot++) {
         printf("%s:", titles[slot]);
         for (int i = 0; i < world_n_names((enum world_slot)slot); i++)
@@ -123,12 +132,16 @@ static void print_names(void) {
 }
 
 int main(int argc, char **argv) {
-    struct args a = {.seed = 1, .count = 1, .step = 1, .world = {128, 80, 33, 12, WORLD_SPLIT_TRAIN}};
+    struct args a = {
+        .seed = 1, .count = 1, .step = 1, .world = {128, 80, 33, 12, WORLD_SPLIT_TRAIN}};
     struct fail f = {0};
     enum err rc = read_args(&a, argc, argv, &f);
-    if (rc == ERR_OK && a.wants_help) fputs(usage, stdout);
-    else if (rc == ERR_OK && a.names_only) print_names();
-    else if (rc == ERR_OK) rc = a.is_serving ? serve(&a, &f) : one_clip(&a, &f);
+    if (rc == ERR_OK && a.wants_help)
+        fputs(usage, stdout);
+    else if (rc == ERR_OK && a.names_only)
+        print_names();
+    else if (rc == ERR_OK)
+        rc = a.is_serving ? serve(&a, &f) : one_clip(&a, &f);
     if (rc == ERR_OK) return EXIT_SUCCESS;
     fprintf(stderr, "worldgen: %s\n%s", f.text, rc == ERR_INPUT ? usage : "");
     return rc == ERR_INPUT ? 2 : EXIT_FAILURE;

@@ -32,10 +32,18 @@ static const struct hour {
     float own_sky; /* how much of the place's own sky is left */
 } hours[WORLD_TIME_COUNT] = {
     [WORLD_TIME_DAY] = {{0, 0, 0}, {0, 0, 0}, {.62f, .60f, .55f}, {.50f, .51f, .54f}, {1, 1, 1}, 1},
-    [WORLD_TIME_SUNSET] = {{.44f, .38f, .64f}, {1, .68f, .42f}, {.62f, .50f, .38f},
-                           {.47f, .44f, .47f}, {.92f, .72f, .64f}, 0},
-    [WORLD_TIME_NIGHT] = {{.03f, .05f, .15f}, {.13f, .17f, .36f}, {.34f, .37f, .48f},
-                          {.36f, .40f, .54f}, {.32f, .38f, .58f}, 0},
+    [WORLD_TIME_SUNSET] = {{.44f, .38f, .64f},
+                           {1, .68f, .42f},
+                           {.62f, .50f, .38f},
+                           {.47f, .44f, .47f},
+                           {.92f, .72f, .64f},
+                           0},
+    [WORLD_TIME_NIGHT] = {{.03f, .05f, .15f},
+                          {.13f, .17f, .36f},
+                          {.34f, .37f, .48f},
+                          {.36f, .40f, .54f},
+                          {.32f, .38f, .58f},
+                          0},
 };
 
 static int is_indoor(enum world_env env) {
@@ -50,8 +58,11 @@ struct vec paint_colour(enum world_colour colour) {
 struct paint paint_make(const struct scene *s, float t) {
     const struct place *at = &places[s->env];
     const struct hour *h = &hours[s->time];
-    struct paint p = {.env = (enum world_env)s->env, .time = (enum world_time)s->time,
-                      .seconds = t, .drift = s->drift, .sun = num_of(s->sun)};
+    struct paint p = {.env = (enum world_env)s->env,
+                      .time = (enum world_time)s->time,
+                      .seconds = t,
+                      .drift = s->drift,
+                      .sun = num_of(s->sun)};
     float own = h->own_sky;
     if (is_indoor(p.env) || p.env == WORLD_ENV_NEON_STREET) {
         h = &hours[WORLD_TIME_DAY];
@@ -100,7 +111,8 @@ struct vec paint_sky(const struct paint *p, struct vec d) {
         return disc(c, d, num_vec(.2739f, .2834f, .9191f), .9935f, num_vec(1, .97f, .80f));
     if (p->env == WORLD_ENV_SNOW_VILLAGE || p->fog > .1f) return c;
     cloud = num_noise(d.x * 3.2f + p->drift, d.y * 9 + p->drift);
-    return num_mix(c, num_vec(1, 1, 1), .75f * num_step(.5f, .85f, cloud) * num_step(.02f, .12f, d.y));
+    return num_mix(c, num_vec(1, 1, 1),
+                   .75f * num_step(.5f, .85f, cloud) * num_step(.02f, .12f, d.y));
 }
 
 /* ---------------------------------------------------------------- backdrops */
@@ -122,12 +134,15 @@ static struct vec lit(const struct paint *p, struct vec c) {
     return num_each(c, p->tint);
 }
 
-static int back_meadow(const struct paint *p, struct vec o, struct vec d, float *t, struct vec *out) {
+static int back_meadow(const struct paint *p, struct vec o, struct vec d, float *t,
+                       struct vec *out) {
     struct spot s;
     if (on_plane(&s, p, o, d, 15)) {
-        float hill = .9f + .5f * num_sin(s.x * .33f) + .3f * num_sin(s.x * .71f + 1), cell = s.x / 3.6f;
+        float hill = .9f + .5f * num_sin(s.x * .33f) + .3f * num_sin(s.x * .71f + 1),
+              cell = s.x / 3.6f;
         int c = num_floor(cell);
-        float cx = ((float)c + .5f) * 3.6f, top = .9f + .5f * num_sin(cx * .33f) + .3f * num_sin(cx * .71f + 1);
+        float cx = ((float)c + .5f) * 3.6f,
+              top = .9f + .5f * num_sin(cx * .33f) + .3f * num_sin(cx * .71f + 1);
         float dx = s.x - cx, dy = s.y - top - .75f;
         *t = s.far;
         if (s.y < hill) {
@@ -147,7 +162,8 @@ static int back_meadow(const struct paint *p, struct vec o, struct vec d, float 
     return 0;
 }
 
-static int back_desert(const struct paint *p, struct vec o, struct vec d, float *t, struct vec *out) {
+static int back_desert(const struct paint *p, struct vec o, struct vec d, float *t,
+                       struct vec *out) {
     struct spot s;
     if (on_plane(&s, p, o, d, 15) && s.y < .45f + .3f * num_sin(s.x * .4f)) {
         *t = s.far;
@@ -159,7 +175,8 @@ static int back_desert(const struct paint *p, struct vec o, struct vec d, float 
         float dx = s.x - ((float)c + .5f) * 8.5f, tall = 3.2f + 1.8f * num_hash(c, 2);
         *t = s.far;
         if (s.y < tall - num_abs(dx) * 1.15f) {
-            *out = lit(p, dx > .18f * (tall - s.y) ? num_vec(.68f, .48f, .28f) : num_vec(.88f, .66f, .40f));
+            *out = lit(p, dx > .18f * (tall - s.y) ? num_vec(.68f, .48f, .28f)
+                                                   : num_vec(.88f, .66f, .40f));
             return 1;
         }
         if (s.y < .7f) {
@@ -200,10 +217,12 @@ static int back_snow(const struct paint *p, struct vec o, struct vec d, float *t
         }
     }
     if (on_plane(&s, p, o, d, 28)) {
-        float top = 2.6f + 2.6f * num_abs(num_sin(s.x * .13f)) + 1.1f * num_abs(num_sin(s.x * .31f + 1));
+        float top =
+            2.6f + 2.6f * num_abs(num_sin(s.x * .13f)) + 1.1f * num_abs(num_sin(s.x * .31f + 1));
         if (s.y < top) {
             *t = s.far;
-            *out = lit(p, num_mix(num_vec(.66f, .74f, .86f), num_vec(.94f, .96f, 1), num_step(.4f, .75f, s.y / top)));
+            *out = lit(p, num_mix(num_vec(.66f, .74f, .86f), num_vec(.94f, .96f, 1),
+                                  num_step(.4f, .75f, s.y / top)));
             return 1;
         }
     }
@@ -239,7 +258,8 @@ static int back_neon(const struct paint *p, struct vec o, struct vec d, float *t
     const float half = 4.6f, end = 30;
     struct spot s;
     if (num_abs(d.x) > 1e-4f) {
-        float far = ((d.x > 0 ? half : -half) - o.x) / d.x, z = o.z + far * d.z, y = o.y + far * d.y;
+        float far = ((d.x > 0 ? half : -half) - o.x) / d.x, z = o.z + far * d.z,
+              y = o.y + far * d.y;
         if (far > 0 && z < end && facade(z + p->drift, y, d.x > 0, out)) {
             *t = far;
             *out = num_mix(*out, num_vec(.42f, .18f, .44f), num_clamp((z - 5) * .028f, 0, .6f));
@@ -248,7 +268,8 @@ static int back_neon(const struct paint *p, struct vec o, struct vec d, float *t
     }
     if (on_plane(&s, p, o, d, end) && s.y < 6 + 3 * num_hash(num_floor(s.x / 2.5f), 3)) {
         *t = s.far;
-        *out = num_mix(num_vec(.62f, .26f, .56f), num_vec(.20f, .11f, .30f), num_clamp(s.y / 5, 0, 1));
+        *out =
+            num_mix(num_vec(.62f, .26f, .56f), num_vec(.20f, .11f, .30f), num_clamp(s.y / 5, 0, 1));
         return 1;
     }
     return 0;
@@ -261,12 +282,15 @@ static int palm(float dx, float y, struct vec *out) {
         *out = num_vec(.55f, .40f, .25f);
         return 1;
     }
-    if (a < 1.7f && num_abs(y - (top + .55f * a - .42f * a * a)) < .2f - .06f * a) return *out = num_vec(.20f, .56f, .26f), 1;
-    if (a < 1.3f && num_abs(y - (top + .1f * a - .75f * a * a)) < .2f - .06f * a) return *out = num_vec(.24f, .62f, .28f), 1;
+    if (a < 1.7f && num_abs(y - (top + .55f * a - .42f * a * a)) < .2f - .06f * a)
+        return *out = num_vec(.20f, .56f, .26f), 1;
+    if (a < 1.3f && num_abs(y - (top + .1f * a - .75f * a * a)) < .2f - .06f * a)
+        return *out = num_vec(.24f, .62f, .28f), 1;
     return 0;
 }
 
-static int back_beach(const struct paint *p, struct vec o, struct vec d, float *t, struct vec *out) {
+static int back_beach(const struct paint *p, struct vec o, struct vec d, float *t,
+                      struct vec *out) {
     struct spot s;
     if (on_plane(&s, p, o, d, 7)) {
         int c = num_floor(s.x / 8);
@@ -289,7 +313,8 @@ static struct vec window(float dx, float dy, struct vec wall) {
     float a = num_abs(dx), b = num_abs(dy);
     if (a > 1.15f || b > 1.0f) return wall;
     if (a > 1.0f || b > .85f || a < .06f || b < .06f) return num_vec(.97f, .96f, .93f);
-    return num_mix(num_vec(.86f, .94f, 1), num_vec(.62f, .82f, .98f), num_clamp(.5f + dy * .5f, 0, 1));
+    return num_mix(num_vec(.86f, .94f, 1), num_vec(.62f, .82f, .98f),
+                   num_clamp(.5f + dy * .5f, 0, 1));
 }
 
 static float cell_of(float x, float size, float *in) {
@@ -298,7 +323,8 @@ static float cell_of(float x, float size, float *in) {
     return c;
 }
 
-static int back_studio(const struct paint *p, struct vec o, struct vec d, float *t, struct vec *out) {
+static int back_studio(const struct paint *p, struct vec o, struct vec d, float *t,
+                       struct vec *out) {
     struct spot s;
     float dx, c;
     if (!on_plane(&s, p, o, d, 5)) return 0;
@@ -308,14 +334,16 @@ static int back_studio(const struct paint *p, struct vec o, struct vec d, float 
     if (num_hash((int)c, 11) > .5f) {
         *out = window(dx, s.y - 2.1f, *out);
     } else if (num_abs(dx) < .8f && num_abs(s.y - 2.0f) < .6f) {
-        struct vec art = num_mix(num_vec(.36f, .55f, .66f), num_vec(.82f, .55f, .42f), num_hash((int)c, 12));
+        struct vec art =
+            num_mix(num_vec(.36f, .55f, .66f), num_vec(.82f, .55f, .42f), num_hash((int)c, 12));
         *out = num_abs(dx) < .68f && num_abs(s.y - 2.0f) < .48f ? art : num_vec(.50f, .35f, .22f);
     }
     if (s.y < .25f) *out = num_vec(.62f, .48f, .36f);
     return 1;
 }
 
-static int back_kitchen(const struct paint *p, struct vec o, struct vec d, float *t, struct vec *out) {
+static int back_kitchen(const struct paint *p, struct vec o, struct vec d, float *t,
+                        struct vec *out) {
     struct spot s;
     float dx, dy, c;
     if (!on_plane(&s, p, o, d, 6)) return 0;
@@ -354,7 +382,8 @@ static int back_cup(const struct paint *p, struct vec o, struct vec d, float *t,
     if (far <= 0 || y > rim || y < -.5f) return 0;
     side = (ox + far * d.x) / radius;
     *t = far;
-    *out = num_mix(num_vec(.97f, .95f, .92f), num_vec(.74f, .68f, .64f), num_clamp(.5f + .5f * side, 0, 1));
+    *out = num_mix(num_vec(.97f, .95f, .92f), num_vec(.74f, .68f, .64f),
+                   num_clamp(.5f + .5f * side, 0, 1));
     if (y < rim - .16f) *out = num_mul(*out, .86f + .05f * y);
     return 1;
 }
@@ -369,26 +398,29 @@ static const struct {
     back_fn fn;
     float end; /* the ground ends at this z */
 } backs[WORLD_ENV_COUNT] = {
-    [WORLD_ENV_MEADOW] = {back_meadow, 15},       [WORLD_ENV_DESERT] = {back_desert, 15},
-    [WORLD_ENV_SNOW_VILLAGE] = {back_snow, 14},   [WORLD_ENV_NEON_STREET] = {back_neon, 30},
-    [WORLD_ENV_SEA] = {back_none, 400},           [WORLD_ENV_BEACH] = {back_beach, 400},
-    [WORLD_ENV_STUDIO] = {back_studio, 5},        [WORLD_ENV_KITCHEN] = {back_kitchen, 2.6f},
-    [WORLD_ENV_COFFEE_CUP] = {back_cup, 400},     [WORLD_ENV_BLOCK_WORLD] = {back_none, 400},
+    [WORLD_ENV_MEADOW] = {back_meadow, 15},     [WORLD_ENV_DESERT] = {back_desert, 15},
+    [WORLD_ENV_SNOW_VILLAGE] = {back_snow, 14}, [WORLD_ENV_NEON_STREET] = {back_neon, 30},
+    [WORLD_ENV_SEA] = {back_none, 400},         [WORLD_ENV_BEACH] = {back_beach, 400},
+    [WORLD_ENV_STUDIO] = {back_studio, 5},      [WORLD_ENV_KITCHEN] = {back_kitchen, 2.6f},
+    [WORLD_ENV_COFFEE_CUP] = {back_cup, 400},   [WORLD_ENV_BLOCK_WORLD] = {back_none, 400},
 };
 
-int paint_backdrop(const struct paint *p, struct vec o, struct vec d, float *t, struct vec *colour) {
+int paint_backdrop(const struct paint *p, struct vec o, struct vec d, float *t,
+                   struct vec *colour) {
     return backs[p->env].fn(p, o, d, t, colour);
 }
 
 int paint_is_ground(const struct paint *p, struct vec at) {
     if (p->env == WORLD_ENV_NEON_STREET && num_abs(at.x) > 4.6f) return 0;
-    if (p->env == WORLD_ENV_COFFEE_CUP) return at.x * at.x + (at.z - .6f) * (at.z - .6f) < 6.4f * 6.4f;
+    if (p->env == WORLD_ENV_COFFEE_CUP)
+        return at.x * at.x + (at.z - .6f) * (at.z - .6f) < 6.4f * 6.4f;
     return at.z < backs[p->env].end;
 }
 
 /* ---------------------------------------------------------------- ground */
 
-static struct vec water(const struct paint *p, struct vec at, float far, struct vec deep, struct vec bright) {
+static struct vec water(const struct paint *p, struct vec at, float far, struct vec deep,
+                        struct vec bright) {
     float x = at.x + p->drift, z = at.z, n = num_noise(x * .45f, z * .7f + p->seconds * .35f);
     float w = .5f + .5f * num_sin(z * 2.4f + 2.5f * n + p->seconds * 1.3f + .4f * num_sin(x * .8f));
     float fine = 1 / (1 + far * .10f);
@@ -396,8 +428,10 @@ static struct vec water(const struct paint *p, struct vec at, float far, struct 
 }
 
 static struct vec beach(const struct paint *p, struct vec at, float far) {
-    float x = at.x + p->drift, shore = 2.6f + .45f * num_sin(x * .5f) + .35f * num_sin(p->seconds * 1.1f + x * .2f);
-    struct vec sand = num_mix(num_vec(.92f, .80f, .56f), num_vec(.97f, .88f, .67f), num_noise(x * .8f, at.z * .8f));
+    float x = at.x + p->drift,
+          shore = 2.6f + .45f * num_sin(x * .5f) + .35f * num_sin(p->seconds * 1.1f + x * .2f);
+    struct vec sand = num_mix(num_vec(.92f, .80f, .56f), num_vec(.97f, .88f, .67f),
+                              num_noise(x * .8f, at.z * .8f));
     float k = at.z - shore;
     if (k > .35f) return water(p, at, far, num_vec(.10f, .52f, .66f), num_vec(.30f, .74f, .78f));
     if (k > 0) return num_vec(.97f, .98f, .98f);
@@ -433,10 +467,13 @@ struct vec paint_ground(const struct paint *p, struct vec at, float far) {
     case WORLD_ENV_NEON_STREET:
         n = num_noise(x * .7f, z * .7f);
         return num_mix(num_vec(.10f, .09f, .15f), num_vec(.16f, .14f, .22f), n);
-    case WORLD_ENV_SEA: return water(p, at, far, num_vec(.09f, .34f, .56f), num_vec(.27f, .58f, .76f));
+    case WORLD_ENV_SEA:
+        return water(p, at, far, num_vec(.09f, .34f, .56f), num_vec(.27f, .58f, .76f));
     case WORLD_ENV_BEACH: return beach(p, at, far);
-    case WORLD_ENV_STUDIO: return plank(x, num_vec(.66f, .47f, .30f), num_vec(.73f, .54f, .36f), .8f);
-    case WORLD_ENV_KITCHEN: return plank(z, num_vec(.80f, .60f, .40f), num_vec(.86f, .67f, .46f), .9f);
+    case WORLD_ENV_STUDIO:
+        return plank(x, num_vec(.66f, .47f, .30f), num_vec(.73f, .54f, .36f), .8f);
+    case WORLD_ENV_KITCHEN:
+        return plank(z, num_vec(.80f, .60f, .40f), num_vec(.86f, .67f, .46f), .9f);
     case WORLD_ENV_COFFEE_CUP: return coffee(p, at);
     case WORLD_ENV_BLOCK_WORLD: return num_vec(.45f, .70f, .30f);
     case WORLD_ENV_COUNT: break;

@@ -54,7 +54,8 @@ static void stroke_now(const struct scene *s, int ent, float t, struct shape_pos
     for (int i = 0; i < s->n_event; i++) {
         const struct world_event *ev = &s->event[i];
         float end = i + 1 < s->n_event ? s->event[i + 1].t : path_seconds(s), q;
-        if (ev->kind != WORLD_EVENT_STROKE || ev->ent != ent || t < ev->t || t > end + 0.3f) continue;
+        if (ev->kind != WORLD_EVENT_STROKE || ev->ent != ent || t < ev->t || t > end + 0.3f)
+            continue;
         q = num_clamp((t - ev->t) / num_max(end - ev->t, 0.05f), 0, 1);
         p->brush[0] = ev->p[0] + (ev->p[2] - ev->p[0]) * q;
         p->brush[1] = ev->p[1] + (ev->p[3] - ev->p[1]) * q;
@@ -113,7 +114,8 @@ static void move(const struct scene *s, int ent, float t, struct shape_pose *p) 
     case WORLD_ACTION_BEHIND:
         p->pos.x += x;
         if (e->cls == WORLD_CLASS_BALL) p->roll = x / (0.7f * p->scale);
-        if (e->cls == WORLD_CLASS_PERSON || e->cls == WORLD_CLASS_RED_COAT_WOMAN || e->cls == WORLD_CLASS_CORGI)
+        if (e->cls == WORLD_CLASS_PERSON || e->cls == WORLD_CLASS_RED_COAT_WOMAN ||
+            e->cls == WORLD_CLASS_CORGI)
             step(p, u, e->phase, 1.1f, 0.6f);
         break;
     case WORLD_ACTION_LEAVE:
@@ -133,7 +135,8 @@ struct shape_pose path_pose(const struct scene *s, int ent, float t) {
     float u = t - path_seconds(s) * 0.5f;
     ASSERT(ent >= 0 && ent < s->n_ent);
     if (path_is_water((enum world_env)s->env) && e->action != WORLD_ACTION_FLY) {
-        p.pos.y += e->scale * (0.05f * wave(u * 0.4f + e->phase) - shape_of((enum world_class)e->cls)->draught);
+        p.pos.y += e->scale * (0.05f * wave(u * 0.4f + e->phase) -
+                               shape_of((enum world_class)e->cls)->draught);
         p.lean = 0.06f * wave(u * 0.33f + e->phase + 0.2f);
     }
     if (e->cls == WORLD_CLASS_BIRD)
@@ -154,7 +157,8 @@ static struct vec turn_right(struct vec v, float a) {
 struct path_view path_view_at(const struct scene *s, float t) {
     const struct world_camera_path *c = &s->cam;
     struct vec eye = num_of(c->eye), at = num_of(c->at), look = num_sub(at, eye);
-    float u = t - path_seconds(s) * 0.5f, a = c->rate * u * (c->dir ? (float)c->dir : 1), wide = 1, h;
+    float u = t - path_seconds(s) * 0.5f, a = c->rate * u * (c->dir ? (float)c->dir : 1), wide = 1,
+          h;
     struct path_view v;
     switch ((enum world_camera)c->kind) {
     case WORLD_CAMERA_STATIC: break;

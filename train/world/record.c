@@ -10,8 +10,9 @@ enum { TILE = 16, PURPOSE_CAPTION = 0x5ca9 };
 
 /* Four bits at a time: a table of 16 is small enough to read and fast enough beside rendering. */
 uint32_t record_crc(uint32_t crc, const void *data, size_t n) {
-    static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
-                                       0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
+    static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC,
+                                       0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,
+                                       0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
                                        0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
     const uint8_t *p = data;
     crc = ~crc;
@@ -24,8 +25,10 @@ uint32_t record_crc(uint32_t crc, const void *data, size_t n) {
 }
 
 enum err record_make(struct record *r, const struct world_opts *o, struct fail *f) {
-    size_t area = (size_t)o->W * (size_t)o->H, tiles = (size_t)(o->W / TILE) * (size_t)(o->H / TILE);
-    *r = (struct record){.n_rgb = area * 3 * (size_t)o->frames, .n_tile = tiles * (size_t)o->frames};
+    size_t area = (size_t)o->W * (size_t)o->H,
+           tiles = (size_t)(o->W / TILE) * (size_t)(o->H / TILE);
+    *r =
+        (struct record){.n_rgb = area * 3 * (size_t)o->frames, .n_tile = tiles * (size_t)o->frames};
     r->rgb = mem_take(r->n_rgb, 1);
     r->ids = mem_take(area, 1);
     r->tile = mem_take(r->n_tile + 1, 1);
@@ -46,7 +49,8 @@ void record_free(struct record *r) {
 static uint8_t most_frequent(const uint8_t *ids, int stride) {
     int count[256] = {0}, best = 0;
     for (int y = 0; y < TILE; y++)
-        for (int x = 0; x < TILE; x++) count[ids[y * stride + x]]++;
+        for (int x = 0; x < TILE; x++)
+            count[ids[y * stride + x]]++;
     for (int i = 1; i < 256; i++)
         if (count[i] > count[best]) best = i;
     return (uint8_t)best;
@@ -68,7 +72,8 @@ static size_t write_texts(struct record *r, const struct scene *s, struct world_
     size_t n = 0, json;
     uint64_t seed = s->seed ^ PURPOSE_CAPTION;
 #define CAPTION(kind, lang) \
-    (uint32_t)caption_write(s, CAPTION_##kind, CAPTION_##lang, seed, r->text + n, RECORD_TEXT_MAX - n)
+    (uint32_t)              \
+        caption_write(s, CAPTION_##kind, CAPTION_##lang, seed, r->text + n, RECORD_TEXT_MAX - n)
     n += h->n_short_en = CAPTION(SHORT, EN);
     n += h->n_long_en = CAPTION(LONG, EN);
     n += h->n_short_zh = CAPTION(SHORT, ZH);
@@ -79,8 +84,8 @@ static size_t write_texts(struct record *r, const struct scene *s, struct world_
     return n + json;
 }
 
-enum err record_write(struct record *r, FILE *out, uint64_t seed, const struct world_opts *o, int has_ids,
-                      struct fail *f) {
+enum err record_write(struct record *r, FILE *out, uint64_t seed, const struct world_opts *o,
+                      int has_ids, struct fail *f) {
     enum err rc = ERR_OK;
     struct scene s;
     struct world_record h = {.magic = {'M', 'W', 'L', 'D'}, .version = WORLD_RECORD_VERSION};

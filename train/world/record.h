@@ -21,8 +21,8 @@ enum { RECORD_TEXT_MAX = 16384 };
 MUST_CHECK enum err record_make(struct record *r, const struct world_opts *o, struct fail *f);
 void record_free(struct record *r);
 /* Writes one clip. Fails with ERR_IO when the reader is gone. */
-MUST_CHECK enum err record_write(struct record *r, FILE *out, uint64_t seed, const struct world_opts *o,
-                                 int has_ids, struct fail *f);
+MUST_CHECK enum err record_write(struct record *r, FILE *out, uint64_t seed,
+                                 const struct world_opts *o, int has_ids, struct fail *f);
 /* CRC-32 as zlib, png and zip have it. Start with 0. */
 uint32_t record_crc(uint32_t crc, const void *data, size_t n);
 

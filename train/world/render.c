@@ -33,9 +33,11 @@ static struct box cover(const struct path_view *v, const struct scene *s, const 
 static void list_row(const struct frame *fr, int y, struct stage_list *out) {
     out->n = 0;
     for (int i = 0; i < fr->now.n_solid; i++)
-        if (fr->box[i].y0 <= (float)(y + 1) && fr->box[i].y1 >= (float)y) out->solid[out->n++] = (uint8_t)i;
+        if (fr->box[i].y0 <= (float)(y + 1) && fr->box[i].y1 >= (float)y)
+            out->solid[out->n++] = (uint8_t)i;
 }
-static void list_pixel(const struct frame *fr, const struct stage_list *row, int x, struct stage_list *out) {
+static void list_pixel(const struct frame *fr, const struct stage_list *row, int x,
+                       struct stage_list *out) {
     out->n = 0;
     for (int i = 0; i < row->n; i++) {
         const struct box *b = &fr->box[row->solid[i]];
@@ -75,9 +77,11 @@ static struct vec clamp_unit(struct vec c) {
 static struct vec supersample(const struct frame *fr, int x, int y, const struct stage_list *on) {
     struct vec sum = num_vec(0, 0, 0);
     for (int k = 0; k < 4; k++) {
-        float px = (float)x + .25f + .5f * (float)(k & 1), py = (float)y + .25f + .5f * (float)(k >> 1);
+        float px = (float)x + .25f + .5f * (float)(k & 1),
+              py = (float)y + .25f + .5f * (float)(k >> 1);
         struct sight one;
-        stage_look(&fr->now, fr->now.view.eye, path_ray(&fr->now.view, fr->now.scene, px, py), on, &one);
+        stage_look(&fr->now, fr->now.view.eye, path_ray(&fr->now.view, fr->now.scene, px, py), on,
+                   &one);
         sum = num_add(sum, clamp_unit(one.colour));
     }
     return num_mul(sum, .25f);
@@ -94,7 +98,9 @@ static void put_row(const struct frame *fr, int y, uint8_t *rgb) {
             list_pixel(fr, &row, x, &on);
             c = supersample(fr, x, y, &on);
         }
-        if (fr->weather.n) c = num_mix(c, num_vec(.97f, .98f, 1), weather_cover(&fr->weather, x, y, fr->row[y % 3][x].far));
+        if (fr->weather.n)
+            c = num_mix(c, num_vec(.97f, .98f, 1),
+                        weather_cover(&fr->weather, x, y, fr->row[y % 3][x].far));
         out[0] = (uint8_t)(c.x * 255 + .5f);
         out[1] = (uint8_t)(c.y * 255 + .5f);
         out[2] = (uint8_t)(c.z * 255 + .5f);
@@ -126,19 +132,22 @@ static void put_labels(const struct frame *fr, int y, uint8_t *ids, float *depth
         struct vec d = path_ray(&fr->now.view, s, (float)x + .5f, (float)y + .5f);
         if (ids) ids[i] = (uint8_t)stage_id(&fr->now, me->key);
         if (depth)
-            depth[i] = me->key == STAGE_KEY_SKY ? WORLD_DEPTH_FAR
-                                                : num_min(me->far * num_dot(d, fr->now.view.fw), WORLD_DEPTH_FAR);
+            depth[i] = me->key == STAGE_KEY_SKY
+                           ? WORLD_DEPTH_FAR
+                           : num_min(me->far * num_dot(d, fr->now.view.fw), WORLD_DEPTH_FAR);
         if (flow) put_flow(fr, x, y, d, flow + 2 * i);
     }
 }
 
-void render_frame(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth, float *flow) {
+void render_frame(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth,
+                  float *flow) {
     struct frame fr;
     ASSERT(s->W >= 1 && s->W <= WORLD_SIDE_MAX && s->H >= 1 && s->H <= WORLD_SIDE_MAX);
     stage_make(&fr.now, s, (float)frame / s->fps);
     if (flow) stage_make(&fr.next, s, (float)(frame + 1) / s->fps);
     weather_make(&fr.weather, s, &fr.now.view, fr.now.t);
-    for (int i = 0; i < fr.now.n_solid; i++) fr.box[i] = cover(&fr.now.view, s, &fr.now.solid[i]);
+    for (int i = 0; i < fr.now.n_solid; i++)
+        fr.box[i] = cover(&fr.now.view, s, &fr.now.solid[i]);
     for (int y = 0; y <= s->H; y++) {
         if (y < s->H) look_row(&fr, y);
         if (y == 0) continue;

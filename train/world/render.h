@@ -6,6 +6,7 @@
 
 #include "train/world/world.h"
 
-void render_frame(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth, float *flow);
+void render_frame(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth,
+                  float *flow);
 
 #endif

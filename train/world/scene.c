@@ -5,7 +5,7 @@
 #include "common/base/assert.h"
 #include "train/world/path.h"
 
-#define BIT(x) (1u << (x))
+#define BIT(x)  (1u << (x))
 #define E(name) WORLD_ENV_##name
 #define C(name) BIT(WORLD_CLASS_##name)
 #define A(name) BIT(WORLD_ACTION_##name)
@@ -13,11 +13,12 @@
 
 enum { ANY = -1, TRIES = 400, PURPOSE_CHOICE = 1, PURPOSE_PLACE = 2 };
 
-#define TOYS (C(BALL) | C(CUBE) | C(CONE) | C(CYLINDER))
+#define TOYS    (C(BALL) | C(CUBE) | C(CONE) | C(CYLINDER))
 #define WALKERS (C(PERSON) | C(RED_COAT_WOMAN) | C(CORGI))
-#define STILL_ACTIONS (A(STAND) | A(BOUNCE) | A(WALK) | A(RUN) | A(JUMP) | A(FLY) | A(SAIL) | A(ROLL) | A(SLIDE))
+#define STILL_ACTIONS \
+    (A(STAND) | A(BOUNCE) | A(WALK) | A(RUN) | A(JUMP) | A(FLY) | A(SAIL) | A(ROLL) | A(SLIDE))
 #define WATER_ACTIONS (A(STAND) | A(BOUNCE) | A(SAIL) | A(FLY) | A(SPIN) | A(FALL))
-#define TRAVELS (A(ROLL) | A(SLIDE) | A(WALK) | A(RUN) | A(FLY) | A(SAIL))
+#define TRAVELS       (A(ROLL) | A(SLIDE) | A(WALK) | A(RUN) | A(FLY) | A(SAIL))
 
 /* What stands where: how often the place is drawn, its classes, colours that would drown in it,
  * chances of the hours and of falling snow (all in percent). */
@@ -27,14 +28,25 @@ static const struct place_row {
     int times[WORLD_TIME_COUNT];
     int snow, fog;
 } places[WORLD_ENV_COUNT] = {
-    [E(MEADOW)] = {16, TOYS | WALKERS | C(CAR) | C(TREE) | C(HOUSE) | C(BIRD) | C(LANTERN) | C(CANVAS),
-                   Q(GREEN), {64, 20, 16}, 0, 6},
-    [E(DESERT)] = {11, TOYS | C(PERSON) | C(CAR) | C(BIRD) | C(LANTERN) | C(CORGI), 0, {58, 26, 16}, 0, 0},
-    [E(SNOW_VILLAGE)] = {10, TOYS | WALKERS | C(CAR) | C(TREE) | C(HOUSE) | C(BIRD) | C(LANTERN),
-                         Q(WHITE), {58, 18, 24}, 60, 0},
-    [E(NEON_STREET)] = {11, TOYS | WALKERS | C(CAR) | C(BIRD) | C(LANTERN), Q(BLACK), {0, 0, 100}, 6, 0},
+    [E(MEADOW)] = {16,
+                   TOYS | WALKERS | C(CAR) | C(TREE) | C(HOUSE) | C(BIRD) | C(LANTERN) | C(CANVAS),
+                   Q(GREEN),
+                   {64, 20, 16},
+                   0,
+                   6},
+    [E(DESERT)] =
+        {11, TOYS | C(PERSON) | C(CAR) | C(BIRD) | C(LANTERN) | C(CORGI), 0, {58, 26, 16}, 0, 0},
+    [E(SNOW_VILLAGE)] = {10,
+                         TOYS | WALKERS | C(CAR) | C(TREE) | C(HOUSE) | C(BIRD) | C(LANTERN),
+                         Q(WHITE),
+                         {58, 18, 24},
+                         60,
+                         0},
+    [E(NEON_STREET)] =
+        {11, TOYS | WALKERS | C(CAR) | C(BIRD) | C(LANTERN), Q(BLACK), {0, 0, 100}, 6, 0},
     [E(SEA)] = {13, C(PIRATE_SHIP) | C(SAILBOAT) | C(BALL) | C(BIRD), Q(BLUE), {52, 32, 16}, 0, 6},
-    [E(BEACH)] = {12, TOYS | C(PERSON) | C(CORGI) | C(BIRD) | C(LANTERN) | C(CAR), 0, {62, 28, 10}, 0, 0},
+    [E(BEACH)] =
+        {12, TOYS | C(PERSON) | C(CORGI) | C(BIRD) | C(LANTERN) | C(CAR), 0, {62, 28, 10}, 0, 0},
     [E(STUDIO)] = {7, TOYS | C(CANVAS) | C(LANTERN) | C(PERSON) | C(CORGI), 0, {100, 0, 0}, 0, 0},
     [E(KITCHEN)] = {8, TOYS | C(BURGER) | C(LANTERN) | C(CAR), 0, {100, 0, 0}, 0, 0},
     [E(COFFEE_CUP)] = {7, C(PIRATE_SHIP) | C(SAILBOAT) | C(BALL), 0, {100, 0, 0}, 0, 0},
@@ -46,16 +58,20 @@ static const struct class_row {
     int own_colour;
     float yaw; /* largest turn when it stands */
 } classes[WORLD_CLASS_COUNT] = {
-    [WORLD_CLASS_BALL] = {A(STAND) | A(BOUNCE) | A(ROLL) | A(FALL) | A(COLLIDE) | A(BEHIND), 0, ANY, .6f},
-    [WORLD_CLASS_CUBE] = {A(STAND) | A(SPIN) | A(SLIDE) | A(FALL) | A(COLLIDE) | A(BEHIND), 0, ANY, .6f},
+    [WORLD_CLASS_BALL] = {A(STAND) | A(BOUNCE) | A(ROLL) | A(FALL) | A(COLLIDE) | A(BEHIND), 0, ANY,
+                          .6f},
+    [WORLD_CLASS_CUBE] = {A(STAND) | A(SPIN) | A(SLIDE) | A(FALL) | A(COLLIDE) | A(BEHIND), 0, ANY,
+                          .6f},
     [WORLD_CLASS_CONE] = {A(STAND) | A(SLIDE) | A(FALL) | A(BEHIND), 0, ANY, .4f},
     [WORLD_CLASS_CYLINDER] = {A(STAND) | A(SLIDE) | A(FALL) | A(BEHIND), 0, ANY, .4f},
-    [WORLD_CLASS_CAR] = {A(STAND) | A(SLIDE) | A(SPIN) | A(BEHIND) | A(LEAVE) | A(COLLIDE), 0, ANY, .5f},
+    [WORLD_CLASS_CAR] = {A(STAND) | A(SLIDE) | A(SPIN) | A(BEHIND) | A(LEAVE) | A(COLLIDE), 0, ANY,
+                         .5f},
     [WORLD_CLASS_PIRATE_SHIP] = {A(STAND) | A(SAIL) | A(SPIN), 0, ANY, .35f},
     [WORLD_CLASS_SAILBOAT] = {A(STAND) | A(SAIL), 0, ANY, .35f},
     [WORLD_CLASS_TREE] = {A(STAND), Q(GREEN) | Q(RED) | Q(ORANGE) | Q(YELLOW) | Q(PINK), ANY, .5f},
     [WORLD_CLASS_HOUSE] = {A(STAND), 0, ANY, .35f},
-    [WORLD_CLASS_PERSON] = {A(STAND) | A(WALK) | A(RUN) | A(JUMP) | A(BEHIND) | A(LEAVE), 0, ANY, .7f},
+    [WORLD_CLASS_PERSON] = {A(STAND) | A(WALK) | A(RUN) | A(JUMP) | A(BEHIND) | A(LEAVE), 0, ANY,
+                            .7f},
     [WORLD_CLASS_RED_COAT_WOMAN] = {A(STAND) | A(WALK) | A(RUN) | A(BEHIND) | A(LEAVE), Q(RED),
                                     WORLD_COLOUR_RED, .7f},
     [WORLD_CLASS_CORGI] = {A(STAND) | A(WALK) | A(RUN) | A(JUMP) | A(BEHIND) | A(LEAVE), Q(ORANGE),
@@ -63,16 +79,20 @@ static const struct class_row {
     [WORLD_CLASS_BIRD] = {A(STAND) | A(FLY), 0, ANY, .3f},
     [WORLD_CLASS_BURGER] = {A(STAND) | A(SPIN) | A(EATEN), Q(ORANGE), WORLD_COLOUR_ORANGE, .5f},
     [WORLD_CLASS_CANVAS] = {A(PAINTED), ~Q(WHITE) & (BIT(WORLD_COLOUR_COUNT) - 1), ANY, .25f},
-    [WORLD_CLASS_LANTERN] = {A(STAND) | A(FLY), Q(RED) | Q(YELLOW) | Q(ORANGE) | Q(PINK) | Q(CYAN) | Q(GREEN), ANY, .4f},
+    [WORLD_CLASS_LANTERN] = {A(STAND) | A(FLY),
+                             Q(RED) | Q(YELLOW) | Q(ORANGE) | Q(PINK) | Q(CYAN) | Q(GREEN), ANY,
+                             .4f},
 };
 
 /* How often an action is drawn among those that its class and the clip allow. */
-static const int action_weights[WORLD_ACTION_COUNT] = {12, 18, 14, 12, 14, 9, 9, 8,
-                                                        16, 18, 6, 7, 4, 5, 20, 20};
+static const int action_weights[WORLD_ACTION_COUNT] = {12, 18, 14, 12, 14, 9, 9,  8,
+                                                       16, 18, 6,  7,  4,  5, 20, 20};
 /* How often a class is drawn among those of its place. */
-static const int class_weights[WORLD_CLASS_COUNT] = {22, 9, 7, 7, 12, 12, 12, 7, 7, 12, 8, 12, 10, 12, 8, 7};
+static const int class_weights[WORLD_CLASS_COUNT] = {22, 9,  7, 7,  12, 12, 12, 7,
+                                                     7,  12, 8, 12, 10, 12, 8,  7};
 
-/* Camera chances in percent for: things that stay, things that travel, wall and collision, stills. */
+/* Camera chances in percent for: things that stay, things that travel, wall and collision, stills.
+ */
 enum mood { MOOD_STAY, MOOD_TRAVEL, MOOD_WATCH, MOOD_STILL, MOOD_COUNT };
 static const int cameras[MOOD_COUNT][WORLD_CAMERA_COUNT] = {
     [MOOD_STAY] = {26, 12, 5, 14, 8, 15, 7, 7, 6, 0},
@@ -100,18 +120,27 @@ static const struct hero_row {
 #define K(name) BIT(WORLD_CAMERA_##name)
     [WORLD_HERO_FREE] = {60, 0, 0, 0, 0, 0, 30, ANY},
     [WORLD_HERO_RED_COAT] = {7, BIT(E(NEON_STREET)), C(RED_COAT_WOMAN), A(WALK),
-                             K(STATIC) | K(FOLLOW) | K(DOLLY) | K(TRUCK), C(LANTERN) | C(CAR), 20, 0},
-    [WORLD_HERO_PIRATE_CUP] = {5, BIT(E(COFFEE_CUP)), C(PIRATE_SHIP), A(SAIL), 0, C(PIRATE_SHIP), 60, 0},
-    [WORLD_HERO_CORGI_SNOW] = {5, BIT(E(SNOW_VILLAGE)), C(CORGI), A(WALK) | A(RUN) | A(JUMP), 0, 0, 0, 100},
-    [WORLD_HERO_COAST_FLIGHT] = {3, BIT(E(BEACH)) | BIT(E(SEA)), C(BIRD) | C(SAILBOAT) | C(PIRATE_SHIP),
-                                 0, K(FPV) | K(CRANE) | K(ORBIT) | K(FOLLOW), 0, 0, 0},
-    [WORLD_HERO_PAINTER] = {4, BIT(E(STUDIO)), C(CANVAS), A(PAINTED), K(STATIC) | K(DOLLY) | K(ZOOM), 0, 0, 0},
-    [WORLD_HERO_BURGER] = {4, BIT(E(KITCHEN)), C(BURGER), A(EATEN), K(STATIC) | K(DOLLY) | K(ORBIT), 0, 0, 0},
-    [WORLD_HERO_CAR_FOLLOW] = {4, BIT(E(MEADOW)) | BIT(E(DESERT)) | BIT(E(SNOW_VILLAGE)) | BIT(E(NEON_STREET)),
+                             K(STATIC) | K(FOLLOW) | K(DOLLY) | K(TRUCK), C(LANTERN) | C(CAR), 20,
+                             0},
+    [WORLD_HERO_PIRATE_CUP] = {5, BIT(E(COFFEE_CUP)), C(PIRATE_SHIP), A(SAIL), 0, C(PIRATE_SHIP),
+                               60, 0},
+    [WORLD_HERO_CORGI_SNOW] = {5, BIT(E(SNOW_VILLAGE)), C(CORGI), A(WALK) | A(RUN) | A(JUMP), 0, 0,
+                               0, 100},
+    [WORLD_HERO_COAST_FLIGHT] = {3, BIT(E(BEACH)) | BIT(E(SEA)),
+                                 C(BIRD) | C(SAILBOAT) | C(PIRATE_SHIP), 0,
+                                 K(FPV) | K(CRANE) | K(ORBIT) | K(FOLLOW), 0, 0, 0},
+    [WORLD_HERO_PAINTER] = {4, BIT(E(STUDIO)), C(CANVAS), A(PAINTED),
+                            K(STATIC) | K(DOLLY) | K(ZOOM), 0, 0, 0},
+    [WORLD_HERO_BURGER] = {4, BIT(E(KITCHEN)), C(BURGER), A(EATEN), K(STATIC) | K(DOLLY) | K(ORBIT),
+                           0, 0, 0},
+    [WORLD_HERO_CAR_FOLLOW] = {4,
+                               BIT(E(MEADOW)) | BIT(E(DESERT)) | BIT(E(SNOW_VILLAGE)) |
+                                   BIT(E(NEON_STREET)),
                                C(CAR), A(SLIDE), K(FOLLOW), 0, 0, ANY},
     [WORLD_HERO_BALL_WALL] = {6, 0, C(BALL), A(BEHIND), K(STATIC), 0, 0, ANY},
     [WORLD_HERO_SNOW_STREET] = {2, BIT(E(SNOW_VILLAGE)), C(PERSON) | C(RED_COAT_WOMAN), A(WALK),
-                                K(TRUCK) | K(DOLLY) | K(STATIC) | K(FOLLOW), C(HOUSE) | C(TREE), 30, 100},
+                                K(TRUCK) | K(DOLLY) | K(STATIC) | K(FOLLOW), C(HOUSE) | C(TREE), 30,
+                                100},
 #undef K
 };
 
@@ -137,7 +166,8 @@ int scene_draws(enum world_slot slot, int value) {
     case WORLD_SLOT_EVENT: return value < WORLD_EVENT_DIG;
     case WORLD_SLOT_HERO: return heroes[value].weight > 0;
     case WORLD_SLOT_ACTION:
-        for (int i = 0; i < WORLD_CLASS_COUNT; i++) acts |= classes[i].actions;
+        for (int i = 0; i < WORLD_CLASS_COUNT; i++)
+            acts |= classes[i].actions;
         return (acts >> value) & 1;
     default: return 1;
     }
@@ -145,8 +175,8 @@ int scene_draws(enum world_slot slot, int value) {
 
 /* ---------------------------------------------------------------- held-out pairs */
 
-/* Keeps back eight (colour, class), two (class, action) and four (env, camera) pairs that are drawn,
- * none of them in a hero scene; found by search. */
+/* Keeps back eight (colour, class), two (class, action) and four (env, camera) pairs that are
+ * drawn, none of them in a hero scene; found by search. */
 enum { SALT = 383 };
 
 static int is_kept_back(int kind, int a, int b) {
@@ -169,7 +199,8 @@ int scene_is_held_out(const struct scene *s) {
 
 static int pick_bit(struct num_rng *r, unsigned mask) {
     int n = 0, k;
-    for (unsigned m = mask; m; m &= m - 1) n++;
+    for (unsigned m = mask; m; m &= m - 1)
+        n++;
     ASSERT(n > 0);
     k = num_int(r, n);
     for (int i = 0; i < 32; i++)
@@ -179,7 +210,8 @@ static int pick_bit(struct num_rng *r, unsigned mask) {
 
 static int pick_weight(struct num_rng *r, const int *weights, int n, unsigned only) {
     int sum = 0, k;
-    for (int i = 0; i < n; i++) sum += only & BIT(i) ? weights[i] : 0;
+    for (int i = 0; i < n; i++)
+        sum += only & BIT(i) ? weights[i] : 0;
     if (sum <= 0) return ANY;
     k = num_int(r, sum);
     for (int i = 0; i < n; i++) {
@@ -202,7 +234,8 @@ static unsigned time_for(const struct scene *s) {
 static unsigned actions_of(const struct scene *s, int cls, unsigned only) {
     unsigned out = 0;
     for (int a = 0; a < WORLD_ACTION_COUNT; a++)
-        if (scene_fits((enum world_env)s->env, (enum world_class)cls, (enum world_action)a)) out |= BIT(a);
+        if (scene_fits((enum world_env)s->env, (enum world_class)cls, (enum world_action)a))
+            out |= BIT(a);
     return out & only & time_for(s);
 }
 
@@ -225,7 +258,7 @@ static void dress(struct scene *s, struct num_rng *r, int i, int cls, int action
     e->rel_to = -1;
     if (BIT(cls) & TOYS) {
         int k = num_int(r, 100), dark = s->time == WORLD_TIME_NIGHT;
-        e->material = k < 22 ? WORLD_MATERIAL_GLOSSY
+        e->material = k < 22                                              ? WORLD_MATERIAL_GLOSSY
                       : k < 34 && dark && e->colour != WORLD_COLOUR_BLACK ? WORLD_MATERIAL_GLOWING
                                                                           : WORLD_MATERIAL_MATTE;
     }
@@ -241,17 +274,22 @@ static void choose_place(struct scene *s, struct num_rng *r, const struct hero_r
     s->time = (uint8_t)pick_weight(r, places[s->env].times, WORLD_TIME_COUNT, ~0u);
     s->weather = WORLD_WEATHER_CLEAR;
     if (num_int(r, 100) < places[s->env].fog) s->weather = WORLD_WEATHER_FOG;
-    if (num_int(r, 100) < (h->snow == ANY ? places[s->env].snow : h->snow)) s->weather = WORLD_WEATHER_SNOW;
+    if (num_int(r, 100) < (h->snow == ANY ? places[s->env].snow : h->snow))
+        s->weather = WORLD_WEATHER_SNOW;
 }
 
 static int choose_second(struct scene *s, struct num_rng *r, const struct hero_row *h) {
     static const int relations[] = {0, 28, 28, 28, 16};
     int action = s->ent[0].action, cls;
-    unsigned mask = (h->second_classes ? h->second_classes : second_classes) & places[s->env].classes;
-    if (!h->second_classes) mask &= ~BIT(s->ent[0].cls); /* two of a kind are hard to tell apart in words */
-    if (action == WORLD_ACTION_COLLIDE) mask = (C(BALL) | C(CUBE) | C(CYLINDER)) & ~BIT(s->ent[0].cls);
-    else if (num_int(r, 100) >= h->second || action == WORLD_ACTION_BEHIND || action == WORLD_ACTION_LEAVE ||
-             action == WORLD_ACTION_PAINTED || action == WORLD_ACTION_EATEN)
+    unsigned mask =
+        (h->second_classes ? h->second_classes : second_classes) & places[s->env].classes;
+    if (!h->second_classes)
+        mask &= ~BIT(s->ent[0].cls); /* two of a kind are hard to tell apart in words */
+    if (action == WORLD_ACTION_COLLIDE)
+        mask = (C(BALL) | C(CUBE) | C(CYLINDER)) & ~BIT(s->ent[0].cls);
+    else if (num_int(r, 100) >= h->second || action == WORLD_ACTION_BEHIND ||
+             action == WORLD_ACTION_LEAVE || action == WORLD_ACTION_PAINTED ||
+             action == WORLD_ACTION_EATEN)
         return 1;
     if (!mask) return 0;
     cls = pick_bit(r, mask);
@@ -279,8 +317,10 @@ static int choose_camera(struct scene *s, struct num_rng *r, const struct hero_r
     if (kind == ANY) return 0;
     s->cam.kind = (uint8_t)kind;
     s->cam.dir = num_int(r, 2) ? 1 : -1;
-    if (kind == WORLD_CAMERA_STATIC || kind == WORLD_CAMERA_FPV || kind == WORLD_CAMERA_FOLLOW) s->cam.dir = 0;
-    if ((kind == WORLD_CAMERA_DOLLY || kind == WORLD_CAMERA_ZOOM) && num_chance(r, .3f)) s->cam.dir = 1;
+    if (kind == WORLD_CAMERA_STATIC || kind == WORLD_CAMERA_FPV || kind == WORLD_CAMERA_FOLLOW)
+        s->cam.dir = 0;
+    if ((kind == WORLD_CAMERA_DOLLY || kind == WORLD_CAMERA_ZOOM) && num_chance(r, .3f))
+        s->cam.dir = 1;
     return 1;
 }
 
@@ -288,7 +328,8 @@ static int choose_camera(struct scene *s, struct num_rng *r, const struct hero_r
 static int choose(struct scene *s, struct num_rng *r) {
     int weights[WORLD_HERO_COUNT], cls, action;
     unsigned mask;
-    for (int i = 0; i < WORLD_HERO_COUNT; i++) weights[i] = heroes[i].weight;
+    for (int i = 0; i < WORLD_HERO_COUNT; i++)
+        weights[i] = heroes[i].weight;
     s->hero = (uint8_t)pick_weight(r, weights, WORLD_HERO_COUNT, ~0u);
     choose_place(s, r, &heroes[s->hero]);
     mask = places[s->env].classes & (heroes[s->hero].classes ? heroes[s->hero].classes : ~0u);
@@ -372,14 +413,17 @@ static void frame(struct scene *s, struct num_rng *r, struct room *m) {
     share = num_range(r, .44f, .54f);
     if (m->height > 3.2f * m->half) share += .08f; /* tall and narrow */
     if (BIT(e->action) & (A(BEHIND) | A(LEAVE))) share -= .08f;
-    m->view_h = (m->height * medium + (e->action == WORLD_ACTION_FLY ? .3f : .55f) * m->rise) / share;
+    m->view_h =
+        (m->height * medium + (e->action == WORLD_ACTION_FLY ? .3f : .55f) * m->rise) / share;
     wide = BIT(e->action) & (TRAVELS | A(LEAVE)) ? .44f : .56f;
     if (s->cam.kind == WORLD_CAMERA_FOLLOW || e->action == WORLD_ACTION_FLY) wide = .58f;
     need_w = 2 * m->half * medium / (aspect < 1 ? wide + .12f : wide);
     if (s->n_ent > 1) {
-        int beside = s->ent[1].rel == WORLD_RELATION_LEFT_OF || s->ent[1].rel == WORLD_RELATION_RIGHT_OF;
+        int beside =
+            s->ent[1].rel == WORLD_RELATION_LEFT_OF || s->ent[1].rel == WORLD_RELATION_RIGHT_OF;
         float pair = 2 * m->half + 2 * half_of(&s->ent[1]);
-        if (beside || e->action == WORLD_ACTION_COLLIDE) need_w = num_max(need_w, (pair + .3f) / .86f);
+        if (beside || e->action == WORLD_ACTION_COLLIDE)
+            need_w = num_max(need_w, (pair + .3f) / .86f);
         m->view_h = num_max(m->view_h, height_of(&s->ent[1]) / .62f);
     }
     if (e->action == WORLD_ACTION_BEHIND) need_w = 2 * m->half / (aspect < 1 ? .36f : .31f);
@@ -404,7 +448,8 @@ static void set_speed(struct scene *s, struct num_rng *r, const struct room *m) 
 
 static void place_second(struct scene *s, struct num_rng *r) {
     struct world_entity *a = &s->ent[0], *b = &s->ent[1];
-    float ha = half_of(a), hb = half_of(b), gap = num_range(r, .2f, .4f), side = num_int(r, 2) ? 1 : -1;
+    float ha = half_of(a), hb = half_of(b), gap = num_range(r, .2f, .4f),
+          side = num_int(r, 2) ? 1 : -1;
     switch ((enum world_relation)b->rel) {
     case WORLD_RELATION_LEFT_OF:
     case WORLD_RELATION_RIGHT_OF:
@@ -429,8 +474,13 @@ static void place_second(struct scene *s, struct num_rng *r) {
 /* Both touch in the middle of the clip. */
 static void place_collision(struct scene *s, const struct room *m) {
     struct world_entity *a = &s->ent[0], *b = &s->ent[1];
-    float ha = a->cls == WORLD_CLASS_CAR ? 1.2f * a->scale : a->cls == WORLD_CLASS_CUBE ? .6f * a->scale : .7f * a->scale;
-    float hb = (b->cls == WORLD_CLASS_CUBE ? .6f : b->cls == WORLD_CLASS_BALL ? .7f : .5f) * b->scale;
+    float ha = a->cls == WORLD_CLASS_CAR    ? 1.2f * a->scale
+               : a->cls == WORLD_CLASS_CUBE ? .6f * a->scale
+                                            : .7f * a->scale;
+    float hb = (b->cls == WORLD_CLASS_CUBE   ? .6f
+                : b->cls == WORLD_CLASS_BALL ? .7f
+                                             : .5f) *
+               b->scale;
     a->pos[0] = -(float)a->dir * (ha + .06f * m->view_w);
     b->pos[0] = -(float)a->dir * (.06f * m->view_w) + (float)a->dir * hb;
     b->rel = a->dir > 0 ? WORLD_RELATION_RIGHT_OF : WORLD_RELATION_LEFT_OF;
@@ -482,9 +532,7 @@ static void add_strokes(struct scene *s, struct num_rng *r) {
 }
 
 static void add_bites(struct scene *s, struct num_rng *r) {
-    static const struct {
-        float x, y;
-    } at[3] = {{.80f, .70f}, {.34f, .98f}, {-.16f, .62f}};
+    static const struct { float x, y; } at[3] = {{.80f, .70f}, {.34f, .98f}, {-.16f, .62f}};
     float dur = path_seconds(s), side = num_int(r, 2) ? 1 : -1;
     s->ent[0].yaw = 0;
     for (int i = 0; i < 3; i++) {
@@ -511,7 +559,8 @@ static float rate_of(const struct scene *s, const struct room *m) {
 
 static void place_camera(struct scene *s, struct num_rng *r, const struct room *m) {
     struct world_camera_path *c = &s->cam;
-    float pitch = num_range(r, .16f, .27f), water = path_is_water((enum world_env)s->env) ? .05f : 0;
+    float pitch = num_range(r, .16f, .27f),
+          water = path_is_water((enum world_env)s->env) ? .05f : 0;
     if (s->env == E(COFFEE_CUP)) pitch += .12f;
     if (s->env == E(KITCHEN)) pitch += .02f;
     c->at[1] = (.58f - water) * m->height + .55f * m->rise;
@@ -530,7 +579,11 @@ static int place(struct scene *s, struct num_rng *r) {
     struct room m;
     struct vec sun;
     s->drift = num_range(r, -60, 60);
-    sun = num_unit(num_vec(num_range(r, .25f, .75f) * (num_int(r, 2) ? 1.0f : -1.0f), 1, num_range(r, -.8f, -.35f)));
+    sun.z = num_range(r, -.8f, -.35f); /* one draw a line: C leaves the order of arguments open */
+    sun.y = 1;
+    sun.x = num_range(r, .25f, .75f);
+    if (!num_int(r, 2)) sun.x = -sun.x;
+    sun = num_unit(sun);
     s->sun[0] = sun.x;
     s->sun[1] = sun.y;
     s->sun[2] = sun.z;
@@ -565,7 +618,8 @@ static void blank(struct scene *s, uint64_t seed, const struct world_opts *o) {
 }
 
 void scene_draw(struct scene *out, uint64_t seed, const struct world_opts *opts) {
-    struct num_rng choice = num_rng_make(seed, PURPOSE_CHOICE), where = num_rng_make(seed, PURPOSE_PLACE);
+    struct num_rng choice = num_rng_make(seed, PURPOSE_CHOICE),
+                   where = num_rng_make(seed, PURPOSE_PLACE);
     int want = opts->split == WORLD_SPLIT_HELD_OUT;
     for (int i = 0; i < TRIES; i++) {
         blank(out, seed, opts);

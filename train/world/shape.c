@@ -10,11 +10,11 @@ enum joint {
     ARM_B,
     WING_L, /* turns around x at its inner end */
     WING_R,
-    TILT,  /* fixed turn around z by `turn` */
-    TWIST, /* fixed turn around y by `turn` */
-    LYING, /* the y axis of the solid points to z: wheels */
+    TILT,    /* fixed turn around z by `turn` */
+    TWIST,   /* fixed turn around y by `turn` */
+    LYING,   /* the y axis of the solid points to z: wheels */
     FORWARD, /* the y axis of the solid points to x: beaks */
-    BRUSH, /* stands where the pose says the brush is */
+    BRUSH,   /* stands where the pose says the brush is */
 };
 
 static const struct shape_class classes[WORLD_CLASS_COUNT] = {
@@ -36,14 +36,15 @@ static const struct shape_class classes[WORLD_CLASS_COUNT] = {
     [WORLD_CLASS_LANTERN] = {1.50f, 0.55f, 0.55f, 0.20f},
 };
 
-#define S GEOMETRY_SPHERE
-#define B GEOMETRY_BOX
-#define C GEOMETRY_CONE
-#define P GEOMETRY_PRISM
-#define W GEOMETRY_WEDGE
-#define K GEOMETRY_CAPSULE
+#define S       GEOMETRY_SPHERE
+#define B       GEOMETRY_BOX
+#define C       GEOMETRY_CONE
+#define P       GEOMETRY_PRISM
+#define W       GEOMETRY_WEDGE
+#define K       GEOMETRY_CAPSULE
 #define R(name) SHAPE_ROLE_##name
-/* One solid: class, kind, role, joint, centre, half sizes, radius at the top, y range kept, turn. */
+/* One solid: class, kind, role, joint, centre, half sizes, radius at the top, y range kept, turn.
+ */
 static const struct piece {
     uint8_t cls, kind, role, joint;
     float c[3], h[3], top, lo, hi, turn;
@@ -68,19 +69,73 @@ static const struct piece {
     {WORLD_CLASS_CAR, S, R(SILVER), FIXED, {-.72f, .27f, -.53f}, {.13f, .13f, .05f}, 0, -1, 1, 0},
     {WORLD_CLASS_CAR, S, R(SILVER), FIXED, {.72f, .27f, .53f}, {.13f, .13f, .05f}, 0, -1, 1, 0},
     {WORLD_CLASS_CAR, S, R(SILVER), FIXED, {-.72f, .27f, .53f}, {.13f, .13f, .05f}, 0, -1, 1, 0},
-    {WORLD_CLASS_CAR, S, R(HEADLIGHT), FIXED, {1.18f, .55f, -.32f}, {.08f, .11f, .14f}, 0, -1, 1, 0},
+    {WORLD_CLASS_CAR,
+     S,
+     R(HEADLIGHT),
+     FIXED,
+     {1.18f, .55f, -.32f},
+     {.08f, .11f, .14f},
+     0,
+     -1,
+     1,
+     0},
     {WORLD_CLASS_CAR, S, R(HEADLIGHT), FIXED, {1.18f, .55f, .32f}, {.08f, .11f, .14f}, 0, -1, 1, 0},
 
     {WORLD_CLASS_PIRATE_SHIP, S, R(PLANK), FIXED, {0, .66f, 0}, {1.22f, .7f, .46f}, 0, -1, 0, 0},
     {WORLD_CLASS_PIRATE_SHIP, B, R(WOOD), FIXED, {-.78f, .74f, 0}, {.34f, .2f, .33f}, 0, -1, 1, 0},
     {WORLD_CLASS_PIRATE_SHIP, S, R(CHEESE), FIXED, {0, .57f, 0}, {1.19f, .07f, .44f}, 0, -1, 1, 0},
-    {WORLD_CLASS_PIRATE_SHIP, K, R(WOOD), TILT, {1.15f, .82f, 0}, {.05f, .4f, .05f}, 0, -1, 1, -1.1f},
+    {WORLD_CLASS_PIRATE_SHIP,
+     K,
+     R(WOOD),
+     TILT,
+     {1.15f, .82f, 0},
+     {.05f, .4f, .05f},
+     0,
+     -1,
+     1,
+     -1.1f},
     {WORLD_CLASS_PIRATE_SHIP, K, R(WOOD), FIXED, {.42f, 1.2f, 0}, {.06f, .75f, .06f}, 0, -1, 1, 0},
     {WORLD_CLASS_PIRATE_SHIP, K, R(WOOD), FIXED, {-.4f, 1.35f, 0}, {.06f, .85f, .06f}, 0, -1, 1, 0},
-    {WORLD_CLASS_PIRATE_SHIP, B, R(MAIN), TWIST, {.5f, 1.18f, -.08f}, {.42f, .3f, .03f}, 0, -1, 1, .4f},
-    {WORLD_CLASS_PIRATE_SHIP, B, R(MAIN), TWIST, {-.38f, 1.26f, -.08f}, {.48f, .34f, .03f}, 0, -1, 1, .4f},
-    {WORLD_CLASS_PIRATE_SHIP, B, R(MAIN), TWIST, {.48f, 1.74f, -.08f}, {.3f, .2f, .03f}, 0, -1, 1, .4f},
-    {WORLD_CLASS_PIRATE_SHIP, B, R(MAIN), TWIST, {-.38f, 1.88f, -.08f}, {.34f, .22f, .03f}, 0, -1, 1, .4f},
+    {WORLD_CLASS_PIRATE_SHIP,
+     B,
+     R(MAIN),
+     TWIST,
+     {.5f, 1.18f, -.08f},
+     {.42f, .3f, .03f},
+     0,
+     -1,
+     1,
+     .4f},
+    {WORLD_CLASS_PIRATE_SHIP,
+     B,
+     R(MAIN),
+     TWIST,
+     {-.38f, 1.26f, -.08f},
+     {.48f, .34f, .03f},
+     0,
+     -1,
+     1,
+     .4f},
+    {WORLD_CLASS_PIRATE_SHIP,
+     B,
+     R(MAIN),
+     TWIST,
+     {.48f, 1.74f, -.08f},
+     {.3f, .2f, .03f},
+     0,
+     -1,
+     1,
+     .4f},
+    {WORLD_CLASS_PIRATE_SHIP,
+     B,
+     R(MAIN),
+     TWIST,
+     {-.38f, 1.88f, -.08f},
+     {.34f, .22f, .03f},
+     0,
+     -1,
+     1,
+     .4f},
     {WORLD_CLASS_PIRATE_SHIP, B, R(DARK), FIXED, {-.57f, 2.2f, 0}, {.17f, .1f, .02f}, 0, -1, 1, 0},
 
     {WORLD_CLASS_SAILBOAT, S, R(WHITE), FIXED, {0, .42f, 0}, {1.0f, .48f, .36f}, 0, -1, 0, 0},
@@ -109,13 +164,49 @@ static const struct piece {
     {WORLD_CLASS_PERSON, S, R(SKIN), FIXED, {.02f, 1.54f, 0}, {.25f, .26f, .25f}, 0, -1, 1, 0},
     {WORLD_CLASS_PERSON, S, R(HAIR), FIXED, {-.05f, 1.64f, 0}, {.26f, .2f, .27f}, 0, -1, 1, 0},
 
-    {WORLD_CLASS_RED_COAT_WOMAN, K, R(SKIN), LEG_A, {0, .34f, -.11f}, {.1f, .26f, .1f}, 0, -1, 1, 0},
+    {WORLD_CLASS_RED_COAT_WOMAN,
+     K,
+     R(SKIN),
+     LEG_A,
+     {0, .34f, -.11f},
+     {.1f, .26f, .1f},
+     0,
+     -1,
+     1,
+     0},
     {WORLD_CLASS_RED_COAT_WOMAN, K, R(SKIN), LEG_B, {0, .34f, .11f}, {.1f, .26f, .1f}, 0, -1, 1, 0},
     {WORLD_CLASS_RED_COAT_WOMAN, C, R(MAIN), FIXED, {0, .9f, 0}, {.42f, .44f, .4f}, .5f, -1, 1, 0},
-    {WORLD_CLASS_RED_COAT_WOMAN, K, R(MAIN), ARM_A, {0, 1.0f, -.28f}, {.1f, .26f, .1f}, 0, -1, 1, 0},
+    {WORLD_CLASS_RED_COAT_WOMAN,
+     K,
+     R(MAIN),
+     ARM_A,
+     {0, 1.0f, -.28f},
+     {.1f, .26f, .1f},
+     0,
+     -1,
+     1,
+     0},
     {WORLD_CLASS_RED_COAT_WOMAN, K, R(MAIN), ARM_B, {0, 1.0f, .28f}, {.1f, .26f, .1f}, 0, -1, 1, 0},
-    {WORLD_CLASS_RED_COAT_WOMAN, S, R(SKIN), FIXED, {.03f, 1.52f, 0}, {.23f, .25f, .23f}, 0, -1, 1, 0},
-    {WORLD_CLASS_RED_COAT_WOMAN, S, R(HAIR), FIXED, {-.08f, 1.5f, 0}, {.24f, .33f, .27f}, 0, -1, 1, 0},
+    {WORLD_CLASS_RED_COAT_WOMAN,
+     S,
+     R(SKIN),
+     FIXED,
+     {.03f, 1.52f, 0},
+     {.23f, .25f, .23f},
+     0,
+     -1,
+     1,
+     0},
+    {WORLD_CLASS_RED_COAT_WOMAN,
+     S,
+     R(HAIR),
+     FIXED,
+     {-.08f, 1.5f, 0},
+     {.24f, .33f, .27f},
+     0,
+     -1,
+     1,
+     0},
 
     {WORLD_CLASS_CORGI, S, R(MAIN), FIXED, {-.1f, .58f, 0}, {.64f, .32f, .34f}, 0, -1, 1, 0},
     {WORLD_CLASS_CORGI, S, R(WHITE), FIXED, {.38f, .56f, 0}, {.28f, .32f, .31f}, 0, -1, 1, 0},
@@ -148,7 +239,16 @@ static const struct piece {
     {WORLD_CLASS_BURGER, S, R(GREEN), FIXED, {0, .66f, 0}, {.93f, .1f, .93f}, 0, -1, 1, 0},
     {WORLD_CLASS_BURGER, S, R(BREAD), FIXED, {0, .68f, 0}, {.86f, .52f, .86f}, 0, 0, 1, 0},
 
-    {WORLD_CLASS_CANVAS, K, R(WOOD), TILT, {-.5f, .95f, .06f}, {.07f, 1.02f, .07f}, 0, -1, 1, -.16f},
+    {WORLD_CLASS_CANVAS,
+     K,
+     R(WOOD),
+     TILT,
+     {-.5f, .95f, .06f},
+     {.07f, 1.02f, .07f},
+     0,
+     -1,
+     1,
+     -.16f},
     {WORLD_CLASS_CANVAS, K, R(WOOD), TILT, {.5f, .95f, .06f}, {.07f, 1.02f, .07f}, 0, -1, 1, .16f},
     {WORLD_CLASS_CANVAS, B, R(WOOD), FIXED, {0, .55f, -.04f}, {.8f, .06f, .12f}, 0, -1, 1, 0},
     {WORLD_CLASS_CANVAS, B, R(CANVAS), FIXED, {0, 1.22f, -.06f}, {.92f, .62f, .04f}, 0, -1, 1, 0},
@@ -173,15 +273,24 @@ static const struct {
     struct vec colour;
     float glow;
 } roles[SHAPE_ROLE_COUNT] = {
-    [SHAPE_ROLE_WHITE] = {{.95f, .94f, .91f}, 0},    [SHAPE_ROLE_DARK] = {{.13f, .12f, .14f}, 0},
-    [SHAPE_ROLE_WOOD] = {{.44f, .27f, .14f}, 0},     [SHAPE_ROLE_PLANK] = {{.66f, .40f, .20f}, 0},
-    [SHAPE_ROLE_SKIN] = {{.95f, .74f, .58f}, 0},     [SHAPE_ROLE_HAIR] = {{.20f, .12f, .08f}, 0},
-    [SHAPE_ROLE_TROUSERS] = {{.17f, .19f, .34f}, 0}, [SHAPE_ROLE_GLASS] = {{.58f, .76f, .86f}, 0},
-    [SHAPE_ROLE_SILVER] = {{.78f, .79f, .82f}, 0},   [SHAPE_ROLE_GREEN] = {{.42f, .72f, .22f}, 0},
-    [SHAPE_ROLE_BREAD] = {{.90f, .62f, .28f}, 0},    [SHAPE_ROLE_PATTY] = {{.36f, .19f, .10f}, 0},
-    [SHAPE_ROLE_CHEESE] = {{.98f, .80f, .25f}, 0},   [SHAPE_ROLE_TOMATO] = {{.87f, .20f, .14f}, 0},
-    [SHAPE_ROLE_ROOF] = {{.48f, .25f, .20f}, 0},     [SHAPE_ROLE_WINDOW] = {{.99f, .86f, .50f}, .45f},
-    [SHAPE_ROLE_HEADLIGHT] = {{1, .95f, .70f}, .7f}, [SHAPE_ROLE_BEAK] = {{.98f, .62f, .12f}, 0},
+    [SHAPE_ROLE_WHITE] = {{.95f, .94f, .91f}, 0},
+    [SHAPE_ROLE_DARK] = {{.13f, .12f, .14f}, 0},
+    [SHAPE_ROLE_WOOD] = {{.44f, .27f, .14f}, 0},
+    [SHAPE_ROLE_PLANK] = {{.66f, .40f, .20f}, 0},
+    [SHAPE_ROLE_SKIN] = {{.95f, .74f, .58f}, 0},
+    [SHAPE_ROLE_HAIR] = {{.20f, .12f, .08f}, 0},
+    [SHAPE_ROLE_TROUSERS] = {{.17f, .19f, .34f}, 0},
+    [SHAPE_ROLE_GLASS] = {{.58f, .76f, .86f}, 0},
+    [SHAPE_ROLE_SILVER] = {{.78f, .79f, .82f}, 0},
+    [SHAPE_ROLE_GREEN] = {{.42f, .72f, .22f}, 0},
+    [SHAPE_ROLE_BREAD] = {{.90f, .62f, .28f}, 0},
+    [SHAPE_ROLE_PATTY] = {{.36f, .19f, .10f}, 0},
+    [SHAPE_ROLE_CHEESE] = {{.98f, .80f, .25f}, 0},
+    [SHAPE_ROLE_TOMATO] = {{.87f, .20f, .14f}, 0},
+    [SHAPE_ROLE_ROOF] = {{.48f, .25f, .20f}, 0},
+    [SHAPE_ROLE_WINDOW] = {{.99f, .86f, .50f}, .45f},
+    [SHAPE_ROLE_HEADLIGHT] = {{1, .95f, .70f}, .7f},
+    [SHAPE_ROLE_BEAK] = {{.98f, .62f, .12f}, 0},
 };
 
 const struct shape_class *shape_of(enum world_class cls) {
@@ -293,7 +402,8 @@ static void into_world(struct solid *k, const struct shape_pose *pose, float ys,
     }
 }
 
-int shape_build(struct solid out[SHAPE_PIECE_MAX], enum world_class cls, const struct shape_pose *pose) {
+int shape_build(struct solid out[SHAPE_PIECE_MAX], enum world_class cls,
+                const struct shape_pose *pose) {
     float ys = num_sin(pose->yaw), yc = num_cos(pose->yaw);
     struct vec middle = num_vec(0, classes[cls].height * 0.5f, 0), base = num_vec(0, 0, 0);
     int n = 0;
@@ -303,8 +413,11 @@ int shape_build(struct solid out[SHAPE_PIECE_MAX], enum world_class cls, const s
         struct solid *k = &out[n];
         if (row->cls != cls) continue;
         ASSERT(n < SHAPE_PIECE_MAX);
-        *k = (struct solid){.kind = row->kind, .part = (uint8_t)i, .top = row->top,
-                            .cut_lo = row->lo, .cut_hi = row->hi};
+        *k = (struct solid){.kind = row->kind,
+                            .part = (uint8_t)i,
+                            .top = row->top,
+                            .cut_lo = row->lo,
+                            .cut_hi = row->hi};
         k->c = num_of(row->c);
         k->h = num_of(row->h);
         k->ax = num_vec(1, 0, 0);

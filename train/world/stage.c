@@ -100,7 +100,9 @@ static int in_shadow(const struct stage *st, struct vec o, int but) {
         if (!geometry_meets(st->group[g].c, st->group[g].bound, o, st->paint.sun)) continue;
         for (int i = st->group[g].first; i < st->group[g].end; i++) {
             h.t = FAR_T;
-            if (i != but && may_hit(st, i, o, st->paint.sun) && geometry_hit(&st->solid[i], o, st->paint.sun, &h)) return 1;
+            if (i != but && may_hit(st, i, o, st->paint.sun) &&
+                geometry_hit(&st->solid[i], o, st->paint.sun, &h))
+                return 1;
         }
     }
     return 0;
@@ -110,7 +112,8 @@ static struct vec lamps_on(const struct stage *st, struct vec at) {
     struct vec sum = num_vec(0, 0, 0);
     for (int i = 0; i < st->n_lamp; i++) {
         struct vec q = num_sub(st->lamp[i].at, at);
-        sum = num_add(sum, num_mul(st->lamp[i].colour, st->lamp[i].power / (1 + 1.2f * num_dot(q, q))));
+        sum = num_add(sum,
+                      num_mul(st->lamp[i].colour, st->lamp[i].power / (1 + 1.2f * num_dot(q, q))));
     }
     return sum;
 }
@@ -118,7 +121,8 @@ static struct vec lamps_on(const struct stage *st, struct vec at) {
 /* Lighter sister of a colour, for stripes, jibs and wings. */
 static struct vec trim_of(enum world_colour colour) {
     if (colour == WORLD_COLOUR_WHITE) return num_vec(.66f, .70f, .78f);
-    return num_mix(paint_colour(colour), num_vec(1, 1, 1), colour == WORLD_COLOUR_BLACK ? .35f : .6f);
+    return num_mix(paint_colour(colour), num_vec(1, 1, 1),
+                   colour == WORLD_COLOUR_BLACK ? .35f : .6f);
 }
 
 /* 1 when (x, y) of the canvas is under a stroke that has been painted by now. */
@@ -129,7 +133,8 @@ static int is_painted(const struct scene *s, int ent, float t, float x, float y)
         float dx = ev->p[2] - ev->p[0], dy = ev->p[3] - ev->p[1], k, reach;
         if (ev->kind != WORLD_EVENT_STROKE || ev->ent != ent || t < ev->t) continue;
         reach = num_clamp((t - ev->t) / num_max(end - ev->t, .05f), 0, 1);
-        k = num_clamp(((x - ev->p[0]) * dx + (y - ev->p[1]) * dy) / (dx * dx + dy * dy + 1e-6f), 0, reach);
+        k = num_clamp(((x - ev->p[0]) * dx + (y - ev->p[1]) * dy) / (dx * dx + dy * dy + 1e-6f), 0,
+                      reach);
         dx = x - ev->p[0] - k * dx;
         dy = (y - ev->p[1] - k * dy) * .72f;
         if (dx * dx + dy * dy < .085f * .085f) return 1;
@@ -140,7 +145,8 @@ static int is_painted(const struct scene *s, int ent, float t, float x, float y)
 static struct vec wall_colour(const struct solid *k, struct vec at) {
     float y = at.y / .34f;
     int row = num_floor(y);
-    float x = (at.x - k->c.x) / .72f + (row & 1 ? .5f : 0), u = x - (float)num_floor(x), v = y - (float)row;
+    float x = (at.x - k->c.x) / .72f + (row & 1 ? .5f : 0), u = x - (float)num_floor(x),
+          v = y - (float)row;
     return u < .07f || v < .13f ? num_vec(.56f, .40f, .31f) : num_vec(.64f, .42f, .30f);
 }
 
@@ -172,7 +178,9 @@ static struct vec skin(const struct stage *st, int key, struct vec at, float *gl
         }
         *glow = .6f;
         return num_vec(.97f, .96f, .93f);
-    case SHAPE_ROLE_LAMP: *glow = .75f; return num_mix(main, num_vec(1, 1, .9f), .25f * (1 - u.y * u.y));
+    case SHAPE_ROLE_LAMP:
+        *glow = .75f;
+        return num_mix(main, num_vec(1, 1, .9f), .25f * (1 - u.y * u.y));
     default: return main;
     }
 }
@@ -184,7 +192,8 @@ static float power16(float a) {
     return a * a;
 }
 
-static struct vec shine_solid(const struct stage *st, int key, struct vec at, struct vec n, struct vec d) {
+static struct vec shine_solid(const struct stage *st, int key, struct vec at, struct vec n,
+                              struct vec d) {
     const struct paint *p = &st->paint;
     int ent = st->group[group_of(st, key)].id - WORLD_ID_ENTITY;
     float glow, facing = num_dot(n, p->sun), direct = 0, gloss = .12f, rim;
@@ -194,12 +203,14 @@ static struct vec shine_solid(const struct stage *st, int key, struct vec at, st
         if (in_shadow(st, num_along(at, n, .01f), key)) direct *= .25f;
     }
     c = num_add(num_mul(p->ambient, .88f + .22f * n.y), num_mul(p->light, direct));
-    if (p->time == WORLD_TIME_NIGHT && p->env != WORLD_ENV_NEON_STREET) c = num_mul(c, 1.3f); /* heroes stay readable */
+    if (p->time == WORLD_TIME_NIGHT && p->env != WORLD_ENV_NEON_STREET)
+        c = num_mul(c, 1.3f); /* heroes stay readable */
     c = num_each(own, num_add(c, lamps_on(st, at)));
     c = num_mix(c, own, glow);
     if (ent >= 0 && st->scene->ent[ent].material == WORLD_MATERIAL_GLOSSY) gloss = .55f;
     r = num_along(d, n, -2 * num_dot(n, d));
-    if (direct > 0) c = num_add(c, num_mul(p->light, gloss * power16(num_max(num_dot(r, p->sun), 0))));
+    if (direct > 0)
+        c = num_add(c, num_mul(p->light, gloss * power16(num_max(num_dot(r, p->sun), 0))));
     if (p->env == WORLD_ENV_NEON_STREET && ent >= 0) { /* signs on both sides of the street */
         rim = 1 - num_max(-num_dot(n, d), 0);
         rim *= rim * .55f;
@@ -216,7 +227,8 @@ static int nearest(const struct stage *st, struct vec o, struct vec d, const str
     int key = -1;
     if (on) {
         for (int i = 0; i < on->n; i++)
-            if (may_hit(st, on->solid[i], o, d) && geometry_hit(&st->solid[on->solid[i]], o, d, h)) key = on->solid[i];
+            if (may_hit(st, on->solid[i], o, d) && geometry_hit(&st->solid[on->solid[i]], o, d, h))
+                key = on->solid[i];
         return key;
     }
     for (int g = 0; g < st->n_group; g++) {
@@ -239,14 +251,16 @@ static struct vec beyond(const struct stage *st, struct vec o, struct vec d, flo
 
 /* What the mirror of the ground shows; wet ground sways the picture a little. */
 static struct vec mirrored(const struct stage *st, struct vec at, struct vec d) {
-    float sway = (num_noise(at.x * .9f + st->paint.drift, at.z * 1.6f + st->t * .5f) - .5f) * .07f, far;
+    float sway = (num_noise(at.x * .9f + st->paint.drift, at.z * 1.6f + st->t * .5f) - .5f) * .07f,
+          far;
     struct vec up = num_unit(num_vec(d.x + sway, -d.y, d.z)), o = num_vec(at.x, .003f, at.z), q;
     struct hit h = {FAR_T, {0, 1, 0}};
     int key = nearest(st, o, up, NULL, &h);
     float glow;
     if (key < 0) return beyond(st, o, up, &far, &key);
     q = num_along(o, up, h.t);
-    q = num_each(skin(st, key, q, &glow), num_add(st->paint.ambient, num_mul(st->paint.light, .4f)));
+    q = num_each(skin(st, key, q, &glow),
+                 num_add(st->paint.ambient, num_mul(st->paint.light, .4f)));
     return q;
 }
 

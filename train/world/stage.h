@@ -36,7 +36,8 @@ struct sight {
 };
 
 void stage_make(struct stage *st, const struct scene *s, float t);
-/* What the ray sees. `on` limits the search to these solids (a row of the picture), or NULL: all. */
+/* What the ray sees. `on` limits the search to these solids (a row of the picture), or NULL: all.
+ */
 struct stage_list {
     int n;
     uint8_t solid[STAGE_SOLID_MAX];

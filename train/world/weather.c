@@ -10,7 +10,8 @@ static float wrap(float a, float size) {
 
 /* Where flake i is; the box begins a little in front of the eye. */
 static struct vec flake_at(int i, const struct path_view *v, float t) {
-    float a = num_hash(i, 71), b = num_hash(i, 72), c = num_hash(i, 73), fall = .55f + .3f * num_hash(i, 74);
+    float a = num_hash(i, 71), b = num_hash(i, 72), c = num_hash(i, 73),
+          fall = .55f + .3f * num_hash(i, 74);
     float sway = .18f * num_sin(2 * NUM_PI * (.35f * t + a));
     float x = v->eye.x - BOX_X / 2 + wrap(a * BOX_X + sway - v->eye.x, BOX_X);
     float z = v->eye.z + 1.8f + wrap(c * BOX_Z - v->eye.z, BOX_Z);
@@ -34,7 +35,8 @@ void weather_make(struct weather *w, const struct scene *s, const struct path_vi
 float weather_cover(const struct weather *w, int x, int y, float far) {
     float most = 0;
     for (int i = 0; i < w->n; i++) {
-        float dx = (float)x + .5f - w->flake[i].x, dy = (float)y + .5f - w->flake[i].y, r = w->flake[i].r;
+        float dx = (float)x + .5f - w->flake[i].x, dy = (float)y + .5f - w->flake[i].y,
+              r = w->flake[i].r;
         float a = dx * dx + dy * dy, reach = r + .7f;
         if (a > reach * reach || w->flake[i].far > far) continue;
         a = num_clamp(reach - sqrtf(a), 0, 1) * num_min(1, r * 1.3f);

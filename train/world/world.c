@@ -16,23 +16,24 @@ static const struct {
     const char *name[NAME_MAX_ROWS];
 } slots[WORLD_SLOT_COUNT] = {
     [WORLD_SLOT_ENV] = {WORLD_ENV_COUNT,
-                        {"meadow", "desert", "snow_village", "neon_street", "sea", "beach", "studio",
-                         "kitchen", "coffee_cup", "block_world"}},
+                        {"meadow", "desert", "snow_village", "neon_street", "sea", "beach",
+                         "studio", "kitchen", "coffee_cup", "block_world"}},
     [WORLD_SLOT_CLASS] = {WORLD_CLASS_COUNT,
-                          {"ball", "cube", "cone", "cylinder", "car", "pirate_ship", "sailboat", "tree",
-                           "house", "person", "red_coat_woman", "corgi", "bird", "burger", "canvas",
-                           "lantern"}},
+                          {"ball", "cube", "cone", "cylinder", "car", "pirate_ship", "sailboat",
+                           "tree", "house", "person", "red_coat_woman", "corgi", "bird", "burger",
+                           "canvas", "lantern"}},
     [WORLD_SLOT_COLOUR] = {WORLD_COLOUR_COUNT,
                            {"red", "green", "blue", "yellow", "purple", "orange", "white", "black",
                             "pink", "cyan"}},
     [WORLD_SLOT_SIZE] = {WORLD_SIZE_COUNT, {"small", "medium", "large"}},
     [WORLD_SLOT_MATERIAL] = {WORLD_MATERIAL_COUNT, {"matte", "glossy", "glowing"}},
     [WORLD_SLOT_ACTION] = {WORLD_ACTION_COUNT,
-                           {"stand", "bounce", "roll", "slide", "walk", "run", "jump", "spin", "fly",
-                            "sail", "fall", "collide", "behind", "leave", "eaten", "painted"}},
+                           {"stand", "bounce", "roll", "slide", "walk", "run", "jump", "spin",
+                            "fly", "sail", "fall", "collide", "behind", "leave", "eaten",
+                            "painted"}},
     [WORLD_SLOT_CAMERA] = {WORLD_CAMERA_COUNT,
-                           {"static", "pan", "tilt", "dolly", "truck", "orbit", "crane", "zoom", "fpv",
-                            "follow"}},
+                           {"static", "pan", "tilt", "dolly", "truck", "orbit", "crane", "zoom",
+                            "fpv", "follow"}},
     [WORLD_SLOT_TIME] = {WORLD_TIME_COUNT, {"day", "sunset", "night"}},
     [WORLD_SLOT_WEATHER] = {WORLD_WEATHER_COUNT, {"clear", "rain", "snow", "fog"}},
     [WORLD_SLOT_STYLE] = {WORLD_STYLE_COUNT,
@@ -41,8 +42,9 @@ static const struct {
                              {"none", "left_of", "right_of", "behind", "in_front_of"}},
     [WORLD_SLOT_EVENT] = {WORLD_EVENT_COUNT, {"bite", "stroke", "dig", "place"}},
     [WORLD_SLOT_HERO] = {WORLD_HERO_COUNT,
-                         {"free", "red_coat", "pirate_cup", "corgi_snow", "coast_flight", "block_player",
-                          "painter", "burger", "car_follow", "ball_wall", "snow_street"}},
+                         {"free", "red_coat", "pirate_cup", "corgi_snow", "coast_flight",
+                          "block_player", "painter", "burger", "car_follow", "ball_wall",
+                          "snow_street"}},
 };
 
 const char *world_name(enum world_slot slot, int value) {
@@ -72,7 +74,8 @@ int world_fits(enum world_env env, enum world_class cls, enum world_action actio
     return scene_fits(env, cls, action);
 }
 
-enum err world_scene_make(struct scene *out, uint64_t seed, const struct world_opts *o, struct fail *f) {
+enum err world_scene_make(struct scene *out, uint64_t seed, const struct world_opts *o,
+                          struct fail *f) {
     if (o->W < 16 || o->W > WORLD_SIDE_MAX || o->H < 16 || o->H > WORLD_SIDE_MAX)
         return FAIL(f, ERR_INPUT, "size %dx%d is outside 16..%d", o->W, o->H, WORLD_SIDE_MAX);
     if (o->frames < 1 || o->frames > WORLD_FRAME_MAX)
@@ -83,7 +86,8 @@ enum err world_scene_make(struct scene *out, uint64_t seed, const struct world_o
     return ERR_OK;
 }
 
-void world_render(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth, float *flow) {
+void world_render(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth,
+                  float *flow) {
     ASSERT(s->n_ent <= WORLD_ENTITY_MAX && s->n_event <= WORLD_EVENT_MAX);
     render_frame(s, frame, rgb, ids, depth, flow);
 }
@@ -100,7 +104,8 @@ static void put(struct text *t, const char *fmt, ...) {
     va_list ap;
     int n;
     va_start(ap, fmt);
-    n = vsnprintf(t->len < t->cap ? t->out + t->len : NULL, t->len < t->cap ? t->cap - t->len : 0, fmt, ap);
+    n = vsnprintf(t->len < t->cap ? t->out + t->len : NULL, t->len < t->cap ? t->cap - t->len : 0,
+                  fmt, ap);
     va_end(ap);
     ASSERT(n >= 0);
     t->len += (size_t)n;
@@ -112,7 +117,8 @@ static void put_name(struct text *t, const char *key, enum world_slot slot, int 
 
 static void put_vec(struct text *t, const char *key, const float *p, int n) {
     put(t, "\"%s\":[", key);
-    for (int i = 0; i < n; i++) put(t, "%s%.5g", i ? "," : "", (double)p[i]);
+    for (int i = 0; i < n; i++)
+        put(t, "%s%.5g", i ? "," : "", (double)p[i]);
     put(t, "]");
 }
 
@@ -124,8 +130,8 @@ static void put_entity(struct text *t, const struct world_entity *e) {
     put_name(t, "material", WORLD_SLOT_MATERIAL, e->material);
     put_name(t, "action", WORLD_SLOT_ACTION, e->action);
     put_name(t, "relation", WORLD_SLOT_RELATION, e->rel);
-    put(t, "\"dir\":%d,\"rel_to\":%d,\"scale\":%.5g,\"yaw\":%.5g,\"speed\":%.5g,\"phase\":%.5g,", e->dir,
-        e->rel_to, (double)e->scale, (double)e->yaw, (double)e->speed, (double)e->phase);
+    put(t, "\"dir\":%d,\"rel_to\":%d,\"scale\":%.5g,\"yaw\":%.5g,\"speed\":%.5g,\"phase\":%.5g,",
+        e->dir, e->rel_to, (double)e->scale, (double)e->yaw, (double)e->speed, (double)e->phase);
     put_vec(t, "pos", e->pos, 3);
     put(t, ",");
     put_vec(t, "p", e->p, 4);
@@ -135,7 +141,8 @@ static void put_entity(struct text *t, const struct world_entity *e) {
 static void put_camera(struct text *t, const struct world_camera_path *c) {
     put(t, "\"camera\":{");
     put_name(t, "kind", WORLD_SLOT_CAMERA, c->kind);
-    put(t, "\"dir\":%d,\"tan_half\":%.5g,\"rate\":%.5g,", c->dir, (double)c->tan_half, (double)c->rate);
+    put(t, "\"dir\":%d,\"tan_half\":%.5g,\"rate\":%.5g,", c->dir, (double)c->tan_half,
+        (double)c->rate);
     put_vec(t, "eye", c->eye, 3);
     put(t, ",");
     put_vec(t, "at", c->at, 3);
@@ -144,8 +151,8 @@ static void put_camera(struct text *t, const struct world_camera_path *c) {
 
 size_t world_scene_json(const struct scene *s, char *out, size_t cap) {
     struct text t = {out, cap, 0};
-    put(&t, "{\"seed\":%llu,\"W\":%d,\"H\":%d,\"frames\":%d,\"fps\":%.5g,", (unsigned long long)s->seed, s->W,
-        s->H, s->frames, (double)s->fps);
+    put(&t, "{\"seed\":%llu,\"W\":%d,\"H\":%d,\"frames\":%d,\"fps\":%.5g,",
+        (unsigned long long)s->seed, s->W, s->H, s->frames, (double)s->fps);
     put_name(&t, "env", WORLD_SLOT_ENV, s->env);
     put_name(&t, "time", WORLD_SLOT_TIME, s->time);
     put_name(&t, "weather", WORLD_SLOT_WEATHER, s->weather);

@@ -22,66 +22,146 @@ enum { WORLD_ID_SKY, WORLD_ID_GROUND, WORLD_ID_BACKDROP, WORLD_ID_WALL, WORLD_ID
 
 /* The numbers are stored in records and goldens: append only. */
 enum world_env {
-    WORLD_ENV_MEADOW, WORLD_ENV_DESERT, WORLD_ENV_SNOW_VILLAGE, WORLD_ENV_NEON_STREET,
-    WORLD_ENV_SEA, WORLD_ENV_BEACH, WORLD_ENV_STUDIO, WORLD_ENV_KITCHEN,
-    WORLD_ENV_COFFEE_CUP, WORLD_ENV_BLOCK_WORLD, WORLD_ENV_COUNT
+    WORLD_ENV_MEADOW,
+    WORLD_ENV_DESERT,
+    WORLD_ENV_SNOW_VILLAGE,
+    WORLD_ENV_NEON_STREET,
+    WORLD_ENV_SEA,
+    WORLD_ENV_BEACH,
+    WORLD_ENV_STUDIO,
+    WORLD_ENV_KITCHEN,
+    WORLD_ENV_COFFEE_CUP,
+    WORLD_ENV_BLOCK_WORLD,
+    WORLD_ENV_COUNT
 };
 enum world_class {
-    WORLD_CLASS_BALL, WORLD_CLASS_CUBE, WORLD_CLASS_CONE, WORLD_CLASS_CYLINDER,
-    WORLD_CLASS_CAR, WORLD_CLASS_PIRATE_SHIP, WORLD_CLASS_SAILBOAT, WORLD_CLASS_TREE,
-    WORLD_CLASS_HOUSE, WORLD_CLASS_PERSON, WORLD_CLASS_RED_COAT_WOMAN, WORLD_CLASS_CORGI,
-    WORLD_CLASS_BIRD, WORLD_CLASS_BURGER, WORLD_CLASS_CANVAS, WORLD_CLASS_LANTERN, WORLD_CLASS_COUNT
+    WORLD_CLASS_BALL,
+    WORLD_CLASS_CUBE,
+    WORLD_CLASS_CONE,
+    WORLD_CLASS_CYLINDER,
+    WORLD_CLASS_CAR,
+    WORLD_CLASS_PIRATE_SHIP,
+    WORLD_CLASS_SAILBOAT,
+    WORLD_CLASS_TREE,
+    WORLD_CLASS_HOUSE,
+    WORLD_CLASS_PERSON,
+    WORLD_CLASS_RED_COAT_WOMAN,
+    WORLD_CLASS_CORGI,
+    WORLD_CLASS_BIRD,
+    WORLD_CLASS_BURGER,
+    WORLD_CLASS_CANVAS,
+    WORLD_CLASS_LANTERN,
+    WORLD_CLASS_COUNT
 };
 enum world_colour {
-    WORLD_COLOUR_RED, WORLD_COLOUR_GREEN, WORLD_COLOUR_BLUE, WORLD_COLOUR_YELLOW,
-    WORLD_COLOUR_PURPLE, WORLD_COLOUR_ORANGE, WORLD_COLOUR_WHITE, WORLD_COLOUR_BLACK,
-    WORLD_COLOUR_PINK, WORLD_COLOUR_CYAN, WORLD_COLOUR_COUNT
+    WORLD_COLOUR_RED,
+    WORLD_COLOUR_GREEN,
+    WORLD_COLOUR_BLUE,
+    WORLD_COLOUR_YELLOW,
+    WORLD_COLOUR_PURPLE,
+    WORLD_COLOUR_ORANGE,
+    WORLD_COLOUR_WHITE,
+    WORLD_COLOUR_BLACK,
+    WORLD_COLOUR_PINK,
+    WORLD_COLOUR_CYAN,
+    WORLD_COLOUR_COUNT
 };
 enum world_size { WORLD_SIZE_SMALL, WORLD_SIZE_MEDIUM, WORLD_SIZE_LARGE, WORLD_SIZE_COUNT };
 enum world_material {
-    WORLD_MATERIAL_MATTE, WORLD_MATERIAL_GLOSSY, WORLD_MATERIAL_GLOWING, WORLD_MATERIAL_COUNT
+    WORLD_MATERIAL_MATTE,
+    WORLD_MATERIAL_GLOSSY,
+    WORLD_MATERIAL_GLOWING,
+    WORLD_MATERIAL_COUNT
 };
 /* Actions with a direction (roll, slide, walk, run, fly, sail, behind, leave, collide) move towards
  * `dir`: -1 left, +1 right, as seen at the start. BEHIND: goes behind the wall and comes out on the
  * other side. LEAVE: leaves the picture and comes back. COLLIDE: runs into entity 1, which is
- * pushed away. EATEN: bite by bite. PAINTED: stroke by stroke. The last four are block world only. */
+ * pushed away. EATEN: bite by bite. PAINTED: stroke by stroke. The last four are block world only.
+ */
 enum world_action {
-    WORLD_ACTION_STAND, WORLD_ACTION_BOUNCE, WORLD_ACTION_ROLL, WORLD_ACTION_SLIDE,
-    WORLD_ACTION_WALK, WORLD_ACTION_RUN, WORLD_ACTION_JUMP, WORLD_ACTION_SPIN,
-    WORLD_ACTION_FLY, WORLD_ACTION_SAIL, WORLD_ACTION_FALL, WORLD_ACTION_COLLIDE,
-    WORLD_ACTION_BEHIND, WORLD_ACTION_LEAVE, WORLD_ACTION_EATEN, WORLD_ACTION_PAINTED,
+    WORLD_ACTION_STAND,
+    WORLD_ACTION_BOUNCE,
+    WORLD_ACTION_ROLL,
+    WORLD_ACTION_SLIDE,
+    WORLD_ACTION_WALK,
+    WORLD_ACTION_RUN,
+    WORLD_ACTION_JUMP,
+    WORLD_ACTION_SPIN,
+    WORLD_ACTION_FLY,
+    WORLD_ACTION_SAIL,
+    WORLD_ACTION_FALL,
+    WORLD_ACTION_COLLIDE,
+    WORLD_ACTION_BEHIND,
+    WORLD_ACTION_LEAVE,
+    WORLD_ACTION_EATEN,
+    WORLD_ACTION_PAINTED,
     WORLD_ACTION_COUNT
 };
 /* `dir` of the camera: PAN, TRUCK, ORBIT -1 left +1 right; TILT, CRANE -1 down +1 up;
  * DOLLY, ZOOM -1 out +1 in (dolly moves the camera, zoom changes its lens); FPV flies forward
  * over the ground; FOLLOW keeps the moving hero in the middle; STATIC, FPV, FOLLOW have dir 0. */
 enum world_camera {
-    WORLD_CAMERA_STATIC, WORLD_CAMERA_PAN, WORLD_CAMERA_TILT, WORLD_CAMERA_DOLLY,
-    WORLD_CAMERA_TRUCK, WORLD_CAMERA_ORBIT, WORLD_CAMERA_CRANE, WORLD_CAMERA_ZOOM,
-    WORLD_CAMERA_FPV, WORLD_CAMERA_FOLLOW, WORLD_CAMERA_COUNT
+    WORLD_CAMERA_STATIC,
+    WORLD_CAMERA_PAN,
+    WORLD_CAMERA_TILT,
+    WORLD_CAMERA_DOLLY,
+    WORLD_CAMERA_TRUCK,
+    WORLD_CAMERA_ORBIT,
+    WORLD_CAMERA_CRANE,
+    WORLD_CAMERA_ZOOM,
+    WORLD_CAMERA_FPV,
+    WORLD_CAMERA_FOLLOW,
+    WORLD_CAMERA_COUNT
 };
 enum world_time { WORLD_TIME_DAY, WORLD_TIME_SUNSET, WORLD_TIME_NIGHT, WORLD_TIME_COUNT };
 enum world_weather {
-    WORLD_WEATHER_CLEAR, WORLD_WEATHER_RAIN, WORLD_WEATHER_SNOW, WORLD_WEATHER_FOG, WORLD_WEATHER_COUNT
+    WORLD_WEATHER_CLEAR,
+    WORLD_WEATHER_RAIN,
+    WORLD_WEATHER_SNOW,
+    WORLD_WEATHER_FOG,
+    WORLD_WEATHER_COUNT
 };
 enum world_style {
-    WORLD_STYLE_PLAIN, WORLD_STYLE_PIXEL_ART, WORLD_STYLE_INK_WASH, WORLD_STYLE_BLACK_WHITE,
-    WORLD_STYLE_CLAY, WORLD_STYLE_COUNT
+    WORLD_STYLE_PLAIN,
+    WORLD_STYLE_PIXEL_ART,
+    WORLD_STYLE_INK_WASH,
+    WORLD_STYLE_BLACK_WHITE,
+    WORLD_STYLE_CLAY,
+    WORLD_STYLE_COUNT
 };
 /* Where entity i stands with respect to entity rel_to, as seen at the start. */
 enum world_relation {
-    WORLD_RELATION_NONE, WORLD_RELATION_LEFT_OF, WORLD_RELATION_RIGHT_OF, WORLD_RELATION_BEHIND,
-    WORLD_RELATION_IN_FRONT_OF, WORLD_RELATION_COUNT
+    WORLD_RELATION_NONE,
+    WORLD_RELATION_LEFT_OF,
+    WORLD_RELATION_RIGHT_OF,
+    WORLD_RELATION_BEHIND,
+    WORLD_RELATION_IN_FRONT_OF,
+    WORLD_RELATION_COUNT
 };
-/* State changes that stay: after time t the bite is gone, the stroke is there, the block is moved. */
+/* State changes that stay: after time t the bite is gone, the stroke is there, the block is moved.
+ */
 enum world_event_kind {
-    WORLD_EVENT_BITE, WORLD_EVENT_STROKE, WORLD_EVENT_DIG, WORLD_EVENT_PLACE, WORLD_EVENT_COUNT
+    WORLD_EVENT_BITE,
+    WORLD_EVENT_STROKE,
+    WORLD_EVENT_DIG,
+    WORLD_EVENT_PLACE,
+    WORLD_EVENT_COUNT
 };
-/* Which sampler made the scene: free combination or one of the hero scenes. Words never depend on it. */
+/* Which sampler made the scene: free combination or one of the hero scenes. Words never depend on
+ * it. */
 enum world_hero {
-    WORLD_HERO_FREE, WORLD_HERO_RED_COAT, WORLD_HERO_PIRATE_CUP, WORLD_HERO_CORGI_SNOW,
-    WORLD_HERO_COAST_FLIGHT, WORLD_HERO_BLOCK_PLAYER, WORLD_HERO_PAINTER, WORLD_HERO_BURGER,
-    WORLD_HERO_CAR_FOLLOW, WORLD_HERO_BALL_WALL, WORLD_HERO_SNOW_STREET, WORLD_HERO_COUNT
+    WORLD_HERO_FREE,
+    WORLD_HERO_RED_COAT,
+    WORLD_HERO_PIRATE_CUP,
+    WORLD_HERO_CORGI_SNOW,
+    WORLD_HERO_COAST_FLIGHT,
+    WORLD_HERO_BLOCK_PLAYER,
+    WORLD_HERO_PAINTER,
+    WORLD_HERO_BURGER,
+    WORLD_HERO_CAR_FOLLOW,
+    WORLD_HERO_BALL_WALL,
+    WORLD_HERO_SNOW_STREET,
+    WORLD_HERO_COUNT
 };
 enum world_split { WORLD_SPLIT_TRAIN, WORLD_SPLIT_HELD_OUT };
 
@@ -91,24 +171,25 @@ struct world_entity {
     uint8_t rel;                                 /* enum world_relation to entity rel_to */
     int8_t rel_to;                               /* -1 when rel is NONE */
     float scale;                                 /* world size factor */
-    float pos[3];                                /* where the base stands at the middle of the clip */
-    float yaw;                                   /* radians, 0 looks to +x */
-    float speed;                                 /* units per second along dir */
-    float phase;                                 /* 0..1, where a periodic action starts */
-    float p[4];                                  /* action's own numbers: see path.c */
+    float pos[3]; /* where the base stands at the middle of the clip */
+    float yaw;    /* radians, 0 looks to +x */
+    float speed;  /* units per second along dir */
+    float phase;  /* 0..1, where a periodic action starts */
+    float p[4];   /* action's own numbers: see path.c */
 };
 struct world_event {
     uint8_t kind; /* enum world_event_kind */
     int8_t ent;
-    float t;    /* seconds */
-    float p[4]; /* bite: centre x,y,z and radius in the entity's frame; stroke: x0,y0,x1,y1 in 0..1 */
+    float t; /* seconds */
+    float
+        p[4]; /* bite: centre x,y,z and radius in the entity's frame; stroke: x0,y0,x1,y1 in 0..1 */
 };
 struct world_camera_path {
     uint8_t kind; /* enum world_camera */
     int8_t dir;
     float eye[3], at[3]; /* at the middle of the clip */
     float tan_half;      /* tangent of half the vertical field of view */
-    float rate;          /* travel per second: radians (pan, tilt, orbit), units, or a factor (zoom) */
+    float rate; /* travel per second: radians (pan, tilt, orbit), units, or a factor (zoom) */
 };
 struct scene {
     uint64_t seed;
@@ -137,13 +218,14 @@ struct world_opts {
 
 /* Draws a scene. The same (seed, opts) gives the same scene for ever. ERR_INPUT when opts are
  * outside the ranges above. TRAIN never holds a held-out pair, HELD_OUT always holds one. */
-MUST_CHECK enum err world_scene_make(struct scene *out, uint64_t seed, const struct world_opts *opts,
-                                     struct fail *f);
+MUST_CHECK enum err world_scene_make(struct scene *out, uint64_t seed,
+                                     const struct world_opts *opts, struct fail *f);
 
 /* Renders one frame. Each output may be NULL: rgb u8[H*W*3]; ids u8[H*W]; depth float[H*W] along
  * the view axis, WORLD_DEPTH_FAR for sky; flow float[H*W*2], pixels (dx,dy) that the surface in
  * this pixel moves until frame + 1 (a mirror counts as its own surface). */
-void world_render(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth, float *flow);
+void world_render(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth,
+                  float *flow);
 #define WORLD_DEPTH_FAR 1000.0f
 
 /* Writes the scene as one line of JSON (names, not numbers) and a NUL. Returns the length it needs
@@ -154,9 +236,20 @@ enum { WORLD_JSON_MAX = 8192 };
 /* Names. One row per enum; world_name gives "" outside the list, world_find -1 when unknown.
  * Names are stable identifiers ("neon_street"); the words of captions belong to caption.h. */
 enum world_slot {
-    WORLD_SLOT_ENV, WORLD_SLOT_CLASS, WORLD_SLOT_COLOUR, WORLD_SLOT_SIZE, WORLD_SLOT_MATERIAL,
-    WORLD_SLOT_ACTION, WORLD_SLOT_CAMERA, WORLD_SLOT_TIME, WORLD_SLOT_WEATHER, WORLD_SLOT_STYLE,
-    WORLD_SLOT_RELATION, WORLD_SLOT_EVENT, WORLD_SLOT_HERO, WORLD_SLOT_COUNT
+    WORLD_SLOT_ENV,
+    WORLD_SLOT_CLASS,
+    WORLD_SLOT_COLOUR,
+    WORLD_SLOT_SIZE,
+    WORLD_SLOT_MATERIAL,
+    WORLD_SLOT_ACTION,
+    WORLD_SLOT_CAMERA,
+    WORLD_SLOT_TIME,
+    WORLD_SLOT_WEATHER,
+    WORLD_SLOT_STYLE,
+    WORLD_SLOT_RELATION,
+    WORLD_SLOT_EVENT,
+    WORLD_SLOT_HERO,
+    WORLD_SLOT_COUNT
 };
 const char *world_name(enum world_slot slot, int value);
 int world_n_names(enum world_slot slot);
@@ -173,8 +266,8 @@ int world_fits(enum world_env env, enum world_class cls, enum world_action actio
 
 /* Records of `worldgen --serve`, little-endian, one after another on stdout: a header of 64
  * bytes, then the parts without padding in the order of their lengths:
- *   rgb u8[frames][H][W][3] | short_en | long_en | short_zh | long_zh (UTF-8, no NUL) | scene JSON |
- *   ids u8[frames][H/16][W/16] (the most frequent id in each 16x16 tile; absent unless --ids) */
+ *   rgb u8[frames][H][W][3] | short_en | long_en | short_zh | long_zh (UTF-8, no NUL) | scene JSON
+ * | ids u8[frames][H/16][W/16] (the most frequent id in each 16x16 tile; absent unless --ids) */
 struct world_record {
     char magic[4];    /* "MWLD" */
     uint32_t version; /* WORLD_RECORD_VERSION */
