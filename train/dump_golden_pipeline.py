@@ -8,7 +8,8 @@ too; run dump_golden_vae.py and dump_golden_text.py before, which make the other
 The noise is that of engine/rng.c (Philox 4x32-10, Box-Muller), so no file has to carry it into C.
 
 io.safetensors: noise, latent [L,h,w,C] f32; words, negative [n,d] f32; frames_every7 u8, every 7th value
-of the clip [T,H,W,3]. Its metadata hold the settings, and the sha256 of the weights that were used.
+of the clip [T,H,W,3]. weights.sha256 beside it names the weights that were used: when models/tiny has
+others, the test skips and says so. Its settings stand in tests/parity/test_pipeline_golden.c too.
 """
 import hashlib
 import json
@@ -19,6 +20,7 @@ import numpy as np
 
 import torch
 from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
@@ -122,7 +124,7 @@ def dump(folder, name, out):
              s["width"] // c.scale_factor_spatial, c.z_dim)
     noise = normals(SEED, STREAM_LATENT, int(np.prod(shape))).view(shape)
     words, negative = pipe.encode_prompt(s["prompt"], s["negative"], max_sequence_length=512)
-    length = lambda text: int(pipe.tokenizer(pipeline_clean(text), return_length=True)["length"][0])
+    length = lambda text: len(pipe.tokenizer(prompt_clean(text))["input_ids"])
     options = dict(prompt_embeds=words, negative_prompt_embeds=negative, height=s["height"], width=s["width"],
                    num_frames=s["frames"], num_inference_steps=s["steps"], guidance_scale=s["guidance"],
                    latents=noise.permute(3, 0, 1, 2)[None])
@@ -131,17 +133,12 @@ def dump(folder, name, out):
     u8 = torch.from_numpy((frames * 255).round().astype(np.uint8))
     print(f"{name}: latent {tuple(latent.shape)} sd {latent.std():.3f}, frames {u8.shape} sd {frames.std():.3f}")
     os.makedirs(os.path.dirname(out), exist_ok=True)
-    text = {k: str(v) for k, v in s.items()} | {"seed": str(SEED), "weights_sha256": weights_hash(folder)}
     save_file({"noise": noise, "latent": latent.permute(1, 2, 3, 0).contiguous(),
                "words": words[0, :length(s["prompt"])].contiguous(),
                "negative": negative[0, :length(s["negative"])].contiguous(),
-               "frames_every7": u8.flatten()[::7].clone()}, out, metadata=text)
-    os.chmod(out, 0o644)
-
-
-def pipeline_clean(text):
-    from diffusers.pipelines.wan.pipeline_wan import prompt_clean
-    return prompt_clean(text)
+               "frames_every7": u8.flatten()[::7].clone()}, out)
+    with open(os.path.join(os.path.dirname(out), "weights.sha256"), "w") as f:
+        f.write(weights_hash(folder) + "\n")
 
 
 if __name__ == "__main__":

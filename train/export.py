@@ -1,0 +1,109 @@
+"""The last stage: averaged weights of both stages -> a folder in diffusers layout.
+
+    python export.py --vae RUN/vae.pt --dit RUN/dit.pt --latents DIR --spiece tok/spiece.model --out models/tiny
+
+Weights are bf16. Without --dit the transformer and the text encoder are random (for wiring only).
+"""
+import argparse
+import json
+import os
+import shutil
+
+import torch
+from safetensors.torch import save_file
+from transformers import T5Tokenizer
+
+from dit import CONFIG as DIT_CONFIG, DiT
+from text import CONFIG as TEXT_CONFIG, TextEncoder
+
+VERSION = "0.42.1"
+SCHEDULER = {
+    "_class_name": "UniPCMultistepScheduler", "_diffusers_version": VERSION, "num_train_timesteps": 1000,
+    "prediction_type": "flow_prediction", "use_flow_sigmas": True, "flow_shift": 3.0, "solver_order": 2,
+    "solver_type": "bh2", "predict_x0": True, "lower_order_final": True, "final_sigmas_type": "zero",
+    "beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear", "timestep_spacing": "linspace",
+    "steps_offset": 0, "thresholding": False, "disable_corrector": [],
+}
+INDEX = {
+    "_class_name": "WanPipeline", "_diffusers_version": VERSION, "boundary_ratio": None, "expand_timesteps": True,
+    "scheduler": ["diffusers", "UniPCMultistepScheduler"], "text_encoder": ["transformers", "UMT5EncoderModel"],
+    "tokenizer": ["transformers", "PreTrainedTokenizerFast"], "transformer": ["diffusers", "WanTransformer3DModel"],
+    "transformer_2": [None, None], "vae": ["diffusers", "AutoencoderKLWan"],
+}
+TOKENIZER = {
+    "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "pad_token": "<pad>", "eos_token": "</s>",
+    "unk_token": "<unk>", "extra_ids": 0, "additional_special_tokens": [],
+}
+
+
+def write_json(obj, *path):
+    os.makedirs(os.path.join(*path[:-1]), exist_ok=True)
+    with open(os.path.join(*path), "w") as f:
+        f.write(json.dumps(obj, indent=2) + "\n")
+
+
+def write_weights(state, *path):
+    tensors = {k: v.to(torch.bfloat16).contiguous() for k, v in state.items()}
+    save_file(tensors, os.path.join(*path), metadata={"format": "pt"})
+
+
+def write_tokenizer(spiece, out):
+    """spiece.model, and the tokenizer.json that transformers reads, with the byte pieces switched on."""
+    folder = os.path.join(out, "tokenizer")
+    write_json(TOKENIZER, folder, "tokenizer_config.json")
+    shutil.copyfile(spiece, os.path.join(folder, "spiece.model"))
+    if os.path.exists(os.path.join(folder, "tokenizer.json")):
+        os.remove(os.path.join(folder, "tokenizer.json"))
+    t = json.loads(T5Tokenizer.from_pretrained(folder, extra_ids=0).backend_tokenizer.to_str())
+    t["model"].update(byte_fallback=True, unk_id=3)
+    with open(os.path.join(folder, "tokenizer.json"), "w") as f:
+        json.dump(t, f, ensure_ascii=False, separators=(",", ":"))
+
+
+def text_and_dit(path):
+    if path:
+        values = torch.load(path)["ema"]["values"]
+        return ({k[5:]: v for k, v in values.items() if k.startswith("text.")},
+                {k[4:]: v for k, v in values.items() if k.startswith("dit.")})
+    torch.manual_seed(0)
+    dit = DiT(DIT_CONFIG)
+    torch.nn.init.normal_(dit.proj_out.weight, std=0.05)
+    return TextEncoder(TEXT_CONFIG).state_dict(), dit.state_dict()
+
+
+def export(vae_path, dit_path, stats, spiece, out, shift):
+    s = torch.load(vae_path)
+    vae_cfg = {**s["cfg"], "_diffusers_version": VERSION, "latents_mean": stats["mean"], "latents_std": stats["std"]}
+    text, dit = text_and_dit(dit_path)
+    write_json(INDEX, out, "model_index.json")
+    write_json({**SCHEDULER, "flow_shift": shift}, out, "scheduler", "scheduler_config.json")
+    write_tokenizer(spiece, out)
+    write_json(vae_cfg, out, "vae", "config.json")
+    write_weights(s["ema"]["values"], out, "vae", "diffusion_pytorch_model.safetensors")
+    write_json({**DIT_CONFIG, "_diffusers_version": VERSION}, out, "transformer", "config.json")
+    write_weights(dit, out, "transformer", "diffusion_pytorch_model.safetensors")
+    write_json(TEXT_CONFIG, out, "text_encoder", "config.json")
+    write_weights(text, out, "text_encoder", "model.safetensors")
+
+
+def main():
+    a = argparse.ArgumentParser(description=__doc__)
+    a.add_argument("--vae", required=True)
+    a.add_argument("--dit")
+    a.add_argument("--latents", help="folder with stats.json")
+    a.add_argument("--spiece", required=True)
+    a.add_argument("--shift", type=float, default=3.0)
+    a.add_argument("--out", required=True)
+    o = a.parse_args()
+    z = torch.load(o.vae)["cfg"]["z_dim"]
+    stats = {"mean": [0.0] * z, "std": [1.0] * z}
+    if o.latents:
+        with open(os.path.join(o.latents, "stats.json")) as f:
+            stats = json.load(f)
+    export(o.vae, o.dit, stats, o.spiece, o.out, o.shift)
+    size = sum(os.path.getsize(os.path.join(d, f)) for d, _, fs in os.walk(o.out) for f in fs)
+    print(f"{o.out}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
