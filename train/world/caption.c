@@ -7,7 +7,8 @@
 #include "train/world/lexicon.h"
 
 enum {
-    TRY_MAX = 64, /* drafts until one has the right length */
+    TRY_MAX = 64,   /* drafts until one has the right length */
+    TRY_TERSE = 24, /* short captions are terse from this draft on */
     SHORT_WORDS_MIN = 3,
     SHORT_WORDS_MAX = 10,
     LONG_WORDS_MIN = 40,
@@ -21,6 +22,7 @@ struct draft {
     enum caption_lang lang;
     int i;
     int is_brief; /* attributes may be left out */
+    int is_terse; /* the shortest form of everything: longer drafts failed */
     int has_detail;
     uint64_t state;
     uint8_t is_known[WORLD_ENTITY_MAX];
@@ -80,13 +82,23 @@ static void put_form(struct draft *d, const char *p, size_t n, int dir) {
     put(d, mark + 1, n - (size_t)(mark + 1 - p));
 }
 
+static int choose_form(struct draft *d, const char *forms) {
+    int n = lexicon_n_forms(forms), best = 0;
+    size_t n_best, n_form;
+    if (!d->is_terse) return draw_percent(d, 50) ? 0 : draw_below(d, n);
+    lexicon_form(forms, 0, &n_best);
+    for (int i = 1; i < n; i++) {
+        lexicon_form(forms, i, &n_form);
+        if (n_form < n_best) best = i, n_best = n_form;
+    }
+    return best;
+}
+
 static void put_slot(struct draft *d, enum lexicon_slot slot, int value, int cls, int dir) {
     const struct lexicon_row *row = lexicon_row_find(slot, value, cls, d->lang);
     if (!row) return;
-    int n = lexicon_n_forms(row->say[d->lang]);
-    int pick = draw_percent(d, 50) ? 0 : draw_below(d, n);
     size_t n_form;
-    const char *form = lexicon_form(row->say[d->lang], pick, &n_form);
+    const char *form = lexicon_form(row->say[d->lang], choose_form(d, row->say[d->lang]), &n_form);
     put_form(d, form, n_form, dir);
 }
 
@@ -117,7 +129,7 @@ static int has_colour_before(enum caption_lang lang, int cls) {
 /* Attributes of a thing that is new. What is usual (middle size, matte) is said half of the time.
  */
 static void put_attributes(struct draft *d, const struct world_entity *e) {
-    int usual = d->is_brief ? 0 : 50, other = d->is_brief ? 40 : 100;
+    int usual = d->is_brief ? 0 : 50, other = d->is_terse ? 0 : d->is_brief ? 40 : 100;
     int is_dull = e->material == WORLD_MATERIAL_MATTE;
     put_adjective(d, LEXICON_SIZE, e->size, e->size == WORLD_SIZE_MEDIUM ? usual : other);
     if (!is_dull || !is_alive(e->cls))
@@ -145,21 +157,6 @@ static void mend_article(struct draft *d, size_t at) {
     d->text[at + 1] = 'n';
 }
 
-static void put_new(struct draft *d, int i) {
-    const struct world_entity *e = &d->s->ent[i];
-    size_t at = d->n;
-    int has_article = !(d->is_brief && draw_percent(d, 15));
-    if (has_article) {
-        put_word(d, LEXICON_ARTICLE, 0, e->cls);
-        put_gap(d);
-    }
-    put_attributes(d, e);
-    put_word(d, LEXICON_CLASS, e->cls, LEXICON_ANY);
-    if (has_article) mend_article(d, at);
-    put_clothes(d, e);
-    d->is_known[i] = 1;
-}
-
 /* How many other entities are of this class, and of this class and colour; `order` counts from 1.
  */
 static void count_alike(const struct scene *s, int i, int *n_class, int *n_colour, int *order) {
@@ -171,6 +168,25 @@ static void count_alike(const struct scene *s, int i, int *n_class, int *n_colou
         *n_colour += s->ent[k].colour == s->ent[i].colour;
         *order += k < i;
     }
+}
+
+static void put_new(struct draft *d, int i) {
+    const struct world_entity *e = &d->s->ent[i];
+    size_t at = d->n;
+    int n_class, n_colour, order;
+    count_alike(d->s, i, &n_class, &n_colour, &order);
+    int has_article = n_class > 0 || !(d->is_brief && draw_percent(d, 15));
+    if (has_article) {
+        put_word(d, LEXICON_ARTICLE, 0, e->cls);
+        put_gap(d);
+    }
+    put_attributes(d, e);
+    int has_nick = d->is_brief && e->cls != WORLD_CLASS_BIRD && e->cls != WORLD_CLASS_TREE;
+    put_word(d, has_nick && draw_percent(d, 30) ? LEXICON_NICK : LEXICON_CLASS, e->cls,
+             LEXICON_ANY);
+    if (has_article) mend_article(d, at);
+    put_clothes(d, e);
+    d->is_known[i] = 1;
 }
 
 /* Names a known thing with no more words than it takes to tell it from the others. */
@@ -284,6 +300,7 @@ static void put_mark(struct draft *d, char mark) {
     case 'd':
         if (d->has_detail) put_word(d, LEXICON_DETAIL, s->env, LEXICON_ANY);
         break;
+    case 'Q': put_word(d, LEXICON_ALONG, s->env, LEXICON_ANY); break;
     case 'Z': put_plural(d); break;
     case 'T': put_word(d, LEXICON_TIME, s->time, LEXICON_ANY); break;
     case 'W': put_word(d, LEXICON_WEATHER, s->weather, LEXICON_ANY); break;
@@ -404,6 +421,8 @@ static enum caption_part choose_brief(struct draft *d) {
         return CAPTION_PART_BRIEF_PAIR;
     if (s->weather != WORLD_WEATHER_CLEAR && draw_percent(d, 35)) return CAPTION_PART_BRIEF_AIR;
     if (s->style != WORLD_STYLE_PLAIN && draw_percent(d, 35)) return CAPTION_PART_BRIEF_STYLE;
+    if (a->dir && !is_special(a->action) && a->action != WORLD_ACTION_SPIN && draw_percent(d, 45))
+        return CAPTION_PART_BRIEF_MOVE;
     return CAPTION_PART_BRIEF;
 }
 
@@ -462,6 +481,7 @@ static void make_draft(struct draft *d, enum caption_kind kind, uint64_t seed, i
     d->grammar = grammar[d->lang];
     d->n = 0;
     d->is_brief = 0;
+    d->is_terse = kind == CAPTION_SHORT && attempt >= TRY_TERSE;
     memset(d->is_known, 0, sizeof(d->is_known));
     d->state = (seed ^ 0x5ca1ab1e0ddba11u) * 0x9e3779b97f4a7c15u +
                (uint64_t)attempt * 0xd1342543de82ef95u + (uint64_t)kind * 2 + (uint64_t)d->lang;

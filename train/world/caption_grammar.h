@@ -6,6 +6,7 @@
  *   $I pronoun                                    $V verb phrase    $G the same as a participle
  *   $R relation word   $B relation to the last thing spoken of
  *   $E place   $P place with preposition   $d what is to be seen there   $Z two of a kind
+ *   $Q place of a movement   $O nothing else
  *   $T time    $W weather clause           $A weather adjunct            $U event clause
  *   $C camera  $S style   $L loop clause   $H wall clause
  * Sentences of English get their capital letter from caption.c. */
@@ -28,6 +29,7 @@ enum caption_part {
     CAPTION_PART_STYLE,
     CAPTION_PART_LOOP,
     CAPTION_PART_BRIEF,       /* short captions: one entity */
+    CAPTION_PART_BRIEF_MOVE,  /* one entity that goes somewhere */
     CAPTION_PART_BRIEF_TWO,   /* two entities of one kind that do the same */
     CAPTION_PART_BRIEF_PAIR,  /* an entity that stands relative to another */
     CAPTION_PART_BRIEF_AIR,   /* one entity, weather worth a word */

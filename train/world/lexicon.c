@@ -103,6 +103,25 @@ static size_t cover(const struct lexicon_form *form, const char *text, size_t n)
     return at;
 }
 
+/* Slots that only differ in the writer's grammar mean the same to the reader. */
+static int meaning(int slot) {
+    switch (slot) {
+    case LEXICON_PLACE:
+    case LEXICON_ALONG: return LEXICON_ENV;
+    case LEXICON_NICK: return LEXICON_CLASS;
+    case LEXICON_DOING: return LEXICON_ACTION;
+    case LEXICON_AIR: return LEXICON_WEATHER;
+    default: return slot;
+    }
+}
+
+static void add_hit(struct lexicon_hit *hit, const struct lexicon_row *row) {
+    for (int i = 0; i < hit->n_rows; i++)
+        if (hit->row[i]->value == row->value && meaning(hit->row[i]->slot) == meaning(row->slot))
+            return;
+    if (hit->n_rows < LEXICON_HIT_MAX) hit->row[hit->n_rows++] = row;
+}
+
 size_t lexicon_match(const struct lexicon *x, const char *text, size_t n, struct lexicon_hit *hit) {
     size_t best = 0;
     hit->n_rows = 0;
@@ -112,7 +131,7 @@ size_t lexicon_match(const struct lexicon *x, const char *text, size_t n, struct
         if (got == 0 || got < best) continue;
         if (got > best) hit->n_rows = 0;
         best = got;
-        if (hit->n_rows < LEXICON_HIT_MAX) hit->row[hit->n_rows++] = x->form[i].row;
+        add_hit(hit, x->form[i].row);
     }
     return best;
 }

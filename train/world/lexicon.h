@@ -14,9 +14,11 @@
 enum lexicon_slot {
     LEXICON_ENV,      /* noun phrase of a place: "a snowy village" */
     LEXICON_PLACE,    /* the same with its preposition: "in a snowy village" */
+    LEXICON_ALONG,    /* place of a movement: "through a snowy village" */
     LEXICON_DETAIL,   /* what is to be seen in a place; value is the place, says nothing new */
     LEXICON_ENV_HINT, /* weak word for a place ("street"), used when nothing better comes */
     LEXICON_CLASS,    /* singular noun */
+    LEXICON_NICK,     /* the same in other words, for short captions: "dog" */
     LEXICON_PLURAL,
     LEXICON_COLOUR,
     LEXICON_SIZE,
@@ -86,8 +88,9 @@ struct lexicon {
 };
 void lexicon_open(struct lexicon *x);
 
-/* The longest form that text[0..n) begins with; `first` walks the rows that share it. Returns the
- * bytes of text it covers, 0 when none does. Text must be folded as parse.c does: lower case. */
+/* The longest form that text[0..n) begins with, and the rows that share it, one per meaning.
+ * Returns the bytes of text it covers, 0 when none does. Text must be folded as parse.c does: lower
+ * case. */
 enum { LEXICON_HIT_MAX = 4 };
 struct lexicon_hit {
     int n_rows;

@@ -15,6 +15,12 @@
             NULL, NULL                                          \
         }                                                       \
     }
+#define ALONG(id, en, zh)                                       \
+    {                                                           \
+        LEXICON_ALONG, WORLD_ENV_##id, LEXICON_ANY, {en, zh}, { \
+            NULL, NULL                                          \
+        }                                                       \
+    }
 #define DETAIL(id, en, zh)                                       \
     {                                                            \
         LEXICON_DETAIL, WORLD_ENV_##id, LEXICON_ANY, {en, zh}, { \
@@ -131,6 +137,25 @@ static const struct lexicon_row rows[] = {
     PLACE(COFFEE_CUP, "in a cup of coffee|inside a coffee cup", "在一杯咖啡里|在咖啡杯里"),
     PLACE(BLOCK_WORLD, "in a world made of blocks|in a block world|in a blocky voxel world",
           "在方块世界里|在由方块组成的世界里"),
+
+    ALONG(MEADOW, "across a green meadow|through the grass|over a green field",
+          "穿过绿色的草地|在草原上"),
+    ALONG(DESERT, "through a desert with pyramids|through the desert|past the pyramids",
+          "穿过有金字塔的沙漠|在沙漠里"),
+    ALONG(SNOW_VILLAGE, "through a snowy village|through the snow|down a snowy village street",
+          "穿过下过雪的村庄|在雪中"),
+    ALONG(NEON_STREET,
+          "down a wet neon street|down a wet neon Tokyo street|along a neon-lit street|through a "
+          "neon city",
+          "在霓虹街道上|在湿漉漉的东京霓虹街头|在霓虹城市里"),
+    ALONG(SEA, "across the open sea|over the sea|on the ocean", "在海面上|在海洋上"),
+    ALONG(BEACH, "along a sandy beach|along the beach|by the sea on a beach", "沿着沙滩|沿着海滩"),
+    ALONG(STUDIO, "through a painter's studio|across the studio", "穿过画室|在画家的画室中"),
+    ALONG(KITCHEN, "across a kitchen table|over a kitchen table", "在餐桌上|在厨房的桌子上"),
+    ALONG(COFFEE_CUP, "across a cup of coffee|around in a coffee cup",
+          "在一杯咖啡的表面上|在咖啡杯中"),
+    ALONG(BLOCK_WORLD, "through a block world|through a Minecraft-like block world",
+          "穿过方块世界|在像素方块的世界里"),
 
     DETAIL(MEADOW, "with short grass and soft hills far away|where low hills rise in the distance",
            "远处有平缓的山丘|青草一直铺到远处的山丘"),

@@ -9,6 +9,12 @@
             en_hear, zh_hear                                      \
         }                                                         \
     }
+#define NICK(id, en, zh)                                         \
+    {                                                            \
+        LEXICON_NICK, WORLD_CLASS_##id, LEXICON_ANY, {en, zh}, { \
+            NULL, NULL                                           \
+        }                                                        \
+    }
 #define NOUNS(id, en, en_hear)                                       \
     {                                                                \
         LEXICON_PLURAL, WORLD_CLASS_##id, LEXICON_ANY, {en, NULL}, { \
@@ -96,6 +102,22 @@ static const struct lexicon_row rows[] = {
     NOUN(LANTERN, "lantern|hanging lantern", "灯笼|提灯",
          "lamp|street lamp|paper lantern|torch|streetlight|street light|lamp post|candle",
          "路灯|灯|纸灯笼|红灯笼灯|台灯|蜡烛"),
+
+    NICK(BALL, "round ball|orb", "圆形的球|球体"),
+    NICK(CUBE, "block|square block", "箱子|正方体"),
+    NICK(CONE, "pointed cone", "锥体"),
+    NICK(CYLINDER, "column|barrel", "圆筒|柱子"),
+    NICK(CAR, "vehicle|automobile", "轿车|车"),
+    NICK(PIRATE_SHIP, "galleon|pirate boat", "海盗的船|战船"),
+    NICK(SAILBOAT, "boat|yacht|sailing ship", "船|游艇"),
+    NICK(HOUSE, "cottage|home", "屋子|建筑"),
+    NICK(PERSON, "man|figure|human", "男人|人物|路人"),
+    NICK(RED_COAT_WOMAN, "woman in red|stylish woman in a red coat|woman",
+         "红衣女人|时尚的红衣女子|女人"),
+    NICK(CORGI, "dog|cute dog|puppy", "狗|可爱的狗|小狗"),
+    NICK(BURGER, "cheeseburger", "芝士汉堡"),
+    NICK(CANVAS, "easel|art canvas", "画板|画架"),
+    NICK(LANTERN, "lamp|paper lantern", "灯|纸灯笼"),
 
     NOUNS(BALL, "balls", "spheres|orbs|footballs|balloons|marbles"),
     NOUNS(CUBE, "cubes", "boxes|blocks|crates"),
@@ -213,13 +235,13 @@ static const struct lexicon_row rows[] = {
         BEHIND, LEXICON_ANY,
         "passes behind a wall and comes out on the other side|disappears behind a wall and comes "
         "out again|"
-        "goes behind a wall and reappears on the other side",
-        "从墙后面经过再从另一边出来|消失在墙后又重新出现|绕到墙后再从另一侧露出来",
+        "goes behind a wall and reappears on the other side|passes behind a wall",
+        "从墙后面经过再从另一边出来|消失在墙后又重新出现|绕到墙后再从另一侧露出来|从墙后经过",
         "goes behind the wall|goes behind a wall|rolls behind a wall|rolls behind the wall|behind "
         "the wall|behind a wall|"
         "comes out on the other side|and comes out|comes out again|reappears|reappear|disappears "
         "behind|vanishes behind|"
-        "hides behind|passes behind|behind a wall and comes out|rolls behind a wall and comes "
+        "hides behind|behind a wall and comes out|rolls behind a wall and comes "
         "out|emerges on the other side|"
         "behind the wall and comes out|rolls behind a wall and comes out on the other side|emerges",
         "墙后面|墙后|从墙后出来|滚到墙后|又出来|再出来|躲到墙后|消失在墙后|重新出现|从另一边出来"),
@@ -272,7 +294,7 @@ static const struct lexicon_row rows[] = {
           "colliding with|colliding|hitting|running into|pushing|kicking|"
           "battling|fighting|battling each other|slamming into|knocking over"),
     DOING(
-        BEHIND, LEXICON_ANY, "passing behind a wall and coming out again",
+        BEHIND, LEXICON_ANY, "passing behind a wall and coming out again|passing behind a wall",
         "going behind a wall|going behind the wall|rolling behind a wall|"
         "rolling behind the wall|coming out on the other side|hiding behind|reappearing|emerging"),
     DOING(LEAVE, LEXICON_ANY, "leaving the picture and coming back",

@@ -97,7 +97,8 @@ static const struct lexicon_row rows[] = {
         "在|位于|从|与|跟|靠近|绕着|朝着|围绕|沿着|穿着|拿着|对着|向着"),
 
     ROW(SKIP, 0, NULL, NULL,
-        "there|is|are|was|were|be|been|being|we|i|you|see|sees|seen|that|which|who|whose|and|or|as|"
+        "wears|wear|carries|carrying|there|is|are|was|were|be|been|being|we|i|you|see|sees|seen|"
+        "that|which|who|whose|and|or|as|"
         "while|then|of|to|from|its|her|his|their|"
         "video|clip|scene|shows|show|showing|shown|picture|movie|film|footage|shot|view|frame|"
         "image|camera|lens|also|too|another thing|"
@@ -118,7 +119,7 @@ static const struct lexicon_row rows[] = {
         "calmly|calm|"
         "steadily|smoothly|softly|soft|suddenly|again|back|forth|forward|forwards|down|up|out|off "
         "of|along the way|"
-        "beautiful|pretty|cute|nice|lovely|lonely|stylish|adorable|amazing|epic|dramatic|detailed|"
+        "beautiful|pretty|nice|lovely|lonely|stylish|adorable|amazing|epic|dramatic|detailed|"
         "high quality|hd|4k|8k|best quality|"
         "masterpiece|close up|closeup|close-up|wide shot|medium shot|wide|full shot|slow "
         "motion|timelapse|time lapse|scene of|view of|a video of|"

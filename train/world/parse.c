@@ -16,9 +16,11 @@ struct reader {
     struct parse *out;
     struct adjectives adj;
     int subject;   /* what the text speaks of, kept over sentences for pronouns */
+    int group;     /* how many entities from `subject` on it is: "two ships" */
     int last;      /* the entity named last */
     int target;    /* the entity named last that is not the subject */
     int is_open;   /* this sentence has its subject already */
+    int is_start;  /* nothing of this clause has been read */
     int is_object; /* the next noun is an object: "behind", "hits", "in" came before it */
     int rel;       /* relation that waits for its object */
     int rel_of;    /* who stands in that relation; NOBODY: the noun after the object */
@@ -39,6 +41,7 @@ static void forget_noun(struct reader *r) {
 
 static void open_sentence(struct reader *r) {
     r->is_open = r->is_object = r->is_camera = 0;
+    r->is_start = 1;
     r->rel = r->inverse = r->action = r->dir = PARSE_NONE;
     r->rel_of = r->inverse_to = NOBODY;
     r->target = NOBODY;
@@ -100,14 +103,17 @@ static void relate(struct reader *r, int who, int rel, int to) {
     set(&r->out->ent[who].rel_to, to);
 }
 
-static void take_subject(struct reader *r, int i) {
+static void take_subject(struct reader *r, int i, int group) {
     struct parse_entity *e = &r->out->ent[i];
     r->subject = i;
+    r->group = group;
     r->is_open = 1;
     if (r->inverse != PARSE_NONE) relate(r, i, r->inverse, r->inverse_to);
     r->inverse = PARSE_NONE;
-    if (r->action != PARSE_NONE) set_action(e, r->action);
-    if (r->dir != PARSE_NONE) set(&e->dir, r->dir);
+    for (int k = 0; k < group; k++) {
+        if (r->action != PARSE_NONE) set_action(&e[k], r->action);
+        if (r->dir != PARSE_NONE) set(&e[k].dir, r->dir);
+    }
     r->action = r->dir = PARSE_NONE;
 }
 
@@ -124,26 +130,33 @@ static void take_object(struct reader *r, int i) {
     r->rel = PARSE_NONE;
 }
 
-static void read_noun(struct reader *r, int cls) {
-    int i = find_known(r, cls);
-    for (int k = 0; i == NOBODY && k < r->number; k++) {
+/* Adds as many as the text says and there is room for; returns the first, NOBODY when none fits. */
+static int add_group(struct reader *r, int cls, int *n_added) {
+    int first = NOBODY;
+    *n_added = 0;
+    for (int k = 0; k < r->number; k++) {
         int fresh = add_entity(r, cls);
         if (fresh == NOBODY) break;
         describe(&r->out->ent[fresh], &r->adj);
-        if (k == r->number - 1) i = fresh;
+        if (first == NOBODY) first = fresh;
+        ++*n_added;
     }
-    if (i == NOBODY) {
-        forget_noun(r);
-        return;
-    }
-    int first = r->number > 1 && r->number <= i + 1 ? i + 1 - r->number : i;
-    describe(&r->out->ent[i], &r->adj);
+    return first;
+}
+
+static void read_noun(struct reader *r, int cls) {
+    int i = find_known(r, cls), group = 1;
+    if (i == NOBODY)
+        i = add_group(r, cls, &group);
+    else
+        describe(&r->out->ent[i], &r->adj);
     forget_noun(r);
+    if (i == NOBODY) return;
     r->last = i;
     if (r->rel != PARSE_NONE || (r->is_object && r->is_open))
         take_object(r, i);
     else
-        take_subject(r, first);
+        take_subject(r, i, group);
 }
 
 /* ---- words ---- */
@@ -166,18 +179,18 @@ static void read_tint(struct reader *r, int is_subject) {
 
 static void read_action(struct reader *r, int action) {
     r->is_object = action == WORLD_ACTION_COLLIDE;
-    if (r->is_open)
-        set_action(&r->out->ent[r->subject], action);
-    else if (strength(action) > strength(r->action))
-        r->action = action;
+    int n =
+        action == WORLD_ACTION_COLLIDE ? 1 : r->group; /* of two that collide one hits the other */
+    for (int i = 0; r->is_open && i < n; i++)
+        set_action(&r->out->ent[r->subject + i], action);
+    if (!r->is_open && strength(action) > strength(r->action)) r->action = action;
 }
 
 static void read_dir(struct reader *r, int dir) {
     if (r->is_camera) return;
-    if (r->is_open)
-        set(&r->out->ent[r->subject].dir, dir);
-    else if (r->dir == PARSE_NONE)
-        r->dir = dir;
+    for (int i = 0; r->is_open && i < r->group; i++)
+        set(&r->out->ent[r->subject + i].dir, dir);
+    if (!r->is_open && r->dir == PARSE_NONE) r->dir = dir;
 }
 
 /* "A behind B": B comes next. Chinese says "A 在 B 的后面": B came before. */
@@ -194,19 +207,23 @@ static void read_relation(struct reader *r, int rel, int is_after) {
     }
 }
 
+/* "To its left there is B" opens a clause; in "A with B behind it" both have been named. */
 static void read_beside(struct reader *r, int rel) {
-    if (!r->is_open) {
+    if (!r->is_open || r->is_start) {
         r->inverse = rel;
         r->inverse_to = r->subject;
-    } else {
-        relate(r, r->subject, rel, r->subject == 0 ? 1 : 0);
+        r->is_open = 0;
+    } else if (r->target != NOBODY) {
+        relate(r, r->target, rel, r->subject);
+    } else if (r->subject > 0) {
+        relate(r, r->subject, rel, r->subject - 1);
     }
 }
 
 /* A pronoun is the subject of before, and takes what waits for a subject. */
 static void read_pronoun(struct reader *r) {
     if (r->subject != NOBODY && !r->is_open && r->inverse == PARSE_NONE)
-        take_subject(r, r->subject);
+        take_subject(r, r->subject, r->group);
     r->is_object = 0;
 }
 
@@ -221,7 +238,8 @@ static void read_camera(struct reader *r, int value) {
 static int8_t *find_global(struct parse *p, enum lexicon_slot slot, int value) {
     switch (slot) {
     case LEXICON_ENV:
-    case LEXICON_PLACE: return &p->env;
+    case LEXICON_PLACE:
+    case LEXICON_ALONG: return &p->env;
     case LEXICON_TIME: return &p->time;
     case LEXICON_WEATHER:
     case LEXICON_AIR: return &p->weather;
@@ -251,7 +269,8 @@ static void read_row(struct reader *r, const struct lexicon_row *row, int is_chi
         if (r->number < 2) r->number = 2;
         read_noun(r, value);
         break;
-    case LEXICON_CLASS: read_noun(r, value); break;
+    case LEXICON_CLASS:
+    case LEXICON_NICK: read_noun(r, value); break;
     case LEXICON_COLOUR:
     case LEXICON_SIZE:
     case LEXICON_MATERIAL: read_adjective(r, row->slot, value); break;
@@ -363,13 +382,17 @@ static void read_text(struct reader *r, const struct lexicon *x, const char *tex
         size_t got;
         if (is_mark(text[i])) {
             if (text[i] == '.') close_sentence(r);
-            if (text[i] == ',') r->is_object = 0;
+            if (text[i] == ',') {
+                r->is_object = 0;
+                r->is_start = 1;
+            }
             i++;
             continue;
         }
         got = lexicon_match(x, text + i, n - i, &hit);
         for (int k = 0; k < hit.n_rows; k++)
             read_row(r, hit.row[k], (unsigned char)text[i] >= 0x80);
+        if (hit.n_rows > 0 && hit.row[0]->slot != LEXICON_SKIP) r->is_start = 0;
         if (got == 0) {
             got = skip_unmapped(text + i, n - i);
             ASSERT(got > 0);
