@@ -76,6 +76,7 @@ struct engine_params {
     double shift;    /* <= 0 means the default */
     enum engine_solver solver;
     const char *negative; /* negative prompt, NULL means empty */
+    const float *noise;   /* [L,h,w,C] instead of the seed's; NULL in earnest, for golden tests */
 };
 
 /* Text after the encoder: rows [n_tokens, text_dim], without padding. */

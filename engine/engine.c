@@ -1,0 +1,411 @@
+#include "engine/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/arena.h"
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "engine/denoise.h"
+#include "engine/engine_folder.h"
+#include "engine/mask.h"
+#include "engine/text.h"
+#include "engine/text_clean.h"
+#include "engine/tokenizer.h"
+#include "engine/vae.h"
+
+/* Rows of text that the transformer was trained to see, with padding. */
+enum { TEXT_ROWS = 512, POOL_BLOCK_BYTES = 16 << 20 };
+
+static const size_t process_max_bytes = (size_t)1 << 40;
+static const size_t job_max_bytes = (size_t)8 << 30;
+
+struct engine {
+    struct engine_folder folder;
+    struct engine_caps caps;
+    struct engine_hooks hooks;
+    struct grid grid;
+    struct device dev;
+    struct pool process, job, step; /* weights; words and caches; scratch of one pass */
+    struct arena host;              /* tensors handed out to the job */
+    struct tokenizer *tokenizer;
+    struct text *text;
+    struct dit *dit;
+    struct vae *vae;
+};
+
+static void say(struct engine *e, const char *event, const char *text) {
+    if (e->hooks.log) e->hooks.log(e->hooks.ctx, event, text);
+}
+
+static enum err still_wanted(struct engine *e, struct fail *f) {
+    if (e->hooks.is_cancelled && e->hooks.is_cancelled(e->hooks.ctx))
+        return FAIL(f, ERR_CANCELLED, "cancelled");
+    return ERR_OK;
+}
+
+static void tell(struct engine *e, enum engine_phase phase, int step, int total,
+                 int64_t started_ns) {
+    if (!e->hooks.progress) return;
+    struct engine_progress p = {.phase = phase, .step = step, .total = total, .eta_s = -1};
+    if (step > 0) p.eta_s = (double)(device_now_ns() - started_ns) * 1e-9 * (total - step) / step;
+    e->hooks.progress(e->hooks.ctx, &p);
+}
+
+static void fill_caps(struct engine *e) {
+    struct engine_caps *c = &e->caps;
+    const struct engine_folder *m = &e->folder;
+    e->grid = (struct grid){e->vae->config.factor_s, e->vae->config.factor_t,
+                            e->dit->config.patch_size.v[1]};
+    snprintf(c->name, sizeof c->name, "%s", m->name);
+    c->multiple_px = grid_multiple(&e->grid);
+    c->frame_step = e->vae->config.factor_t;
+    c->latent_channels = e->vae->config.z_dim;
+    c->vae_spatial = e->vae->config.factor_s;
+    c->vae_temporal = e->vae->config.factor_t;
+    c->window_latents = m->window_latents;
+    c->overlap_latents = m->overlap_latents ? m->overlap_latents : (m->window_latents + 2) / 3;
+    c->fps = m->fps;
+    c->n_steps = m->sigmas.n ? m->sigmas.n : m->n_steps;
+    c->guidance = m->guidance;
+    c->shift = engine_folder_shift(m);
+    c->solver = engine_folder_solver(m);
+    c->default_width = m->width ? m->width : 8 * c->multiple_px;
+    c->default_height = m->height ? m->height : 5 * c->multiple_px;
+    c->default_frames = m->n_frames ? m->n_frames : 1 + 12 * c->frame_step;
+    c->has_image_encoder = true;
+    device_report(&e->dev, c->device, sizeof c->device);
+}
+
+/* Parts of one folder must speak of the same sizes. */
+static enum err check_parts(const struct engine *e, struct fail *f) {
+    const struct dit_config *d = &e->dit->config;
+    if (d->in_channels != e->vae->config.z_dim)
+        return FAIL(f, ERR_CORRUPT, "%.160s: the vae makes %d channels, the transformer reads %d",
+                    e->folder.path, e->vae->config.z_dim, d->in_channels);
+    if (d->text_dim != e->text->config.d_model)
+        return FAIL(f, ERR_CORRUPT,
+                    "%.140s: the text encoder makes rows of %d, the transformer reads %d",
+                    e->folder.path, e->text->config.d_model, d->text_dim);
+    if (d->patch_size.v[1] != d->patch_size.v[2] || d->patch_size.v[0] != 1)
+        return FAIL(f, ERR_UNSUPPORTED, "%.160s: patches of %d x %d x %d", e->folder.path,
+                    d->patch_size.v[0], d->patch_size.v[1], d->patch_size.v[2]);
+    return ERR_OK;
+}
+
+static enum err open_parts(struct engine *e, struct fail *f) {
+    enum err rc = ERR_OK;
+    char path[512];
+    TRY(engine_folder_part(&e->folder, path, "tokenizer/spiece.model", f));
+    TRY(tokenizer_open(&e->tokenizer, path, f));
+    TRY(engine_folder_part(&e->folder, path, "text_encoder", f));
+    TRY(text_open(&e->text, &e->dev, &e->process, path, f));
+    TRY(engine_folder_part(&e->folder, path, "transformer", f));
+    TRY(dit_open(&e->dit, &e->dev, &e->process, path, f));
+    TRY(engine_folder_part(&e->folder, path, "vae", f));
+    TRY(vae_open(&e->vae, &e->dev, &e->process, path, f));
+    TRY(check_parts(e, f));
+out:
+    return rc;
+}
+
+enum err engine_open(struct engine **out, const char *folder, const struct engine_opts *opts,
+                     struct fail *f) {
+    enum err rc = ERR_OK;
+    size_t max = opts->job_max_bytes ? opts->job_max_bytes : job_max_bytes;
+    struct engine *e = mem_take(1, sizeof *e);
+    *out = NULL;
+    if (!e) return FAIL(f, ERR_NOMEM, "no memory for the engine");
+    e->hooks = opts->hooks;
+    arena_make(&e->host, max);
+    TRY(engine_folder_read(&e->folder, folder, f));
+    TRY(device_open(&e->dev, opts->device ? opts->device : "cpu", opts->n_threads, f));
+    pool_make(&e->process, &e->dev, POOL_BLOCK_BYTES, process_max_bytes);
+    pool_make(&e->job, &e->dev, POOL_BLOCK_BYTES, max);
+    pool_make(&e->step, &e->dev, POOL_BLOCK_BYTES, max);
+    TRY(open_parts(e, f));
+    fill_caps(e);
+    say(e, "engine.open", e->caps.device);
+    *out = e;
+    e = NULL;
+out:
+    if (e && rc != ERR_OK && f) say(e, "engine.refused", f->text);
+    engine_close(e);
+    return rc;
+}
+
+void engine_close(struct engine *e) {
+    if (!e) return;
+    tokenizer_close(e->tokenizer);
+    text_close(e->text);
+    dit_close(e->dit);
+    vae_close(e->vae);
+    if (e->dev.ops) {
+        pool_free(&e->step);
+        pool_free(&e->job);
+        pool_free(&e->process);
+    }
+    device_close(&e->dev);
+    arena_free(&e->host);
+    mem_free(e);
+}
+
+const struct engine_caps *engine_caps(const struct engine *e) {
+    return &e->caps;
+}
+
+void engine_hooks_set(struct engine *e, const struct engine_hooks *hooks) {
+    e->hooks = *hooks;
+}
+
+enum err engine_canvas_check(const struct engine *e, const struct canvas *c, struct fail *f) {
+    if (grid_is_legal(&e->grid, c)) return ERR_OK;
+    return FAIL(f, ERR_INPUT,
+                "%d x %d with %d frames: width and height must be multiples of %d, frames one "
+                "more than a multiple of %d",
+                c->width, c->height, c->n_frames, e->caps.multiple_px, e->caps.frame_step);
+}
+
+/* A host tensor of the job. */
+static enum err take_host(struct engine *e, struct tensor *out, int n_dims, const int64_t *dims,
+                          struct fail *f) {
+    *out = tensor_of(NULL, DTYPE_F32, n_dims, dims);
+    out->data = arena_take(&e->host, tensor_bytes(out));
+    if (!out->data) return FAIL(f, ERR_NOMEM, "no memory for %zu bytes", tensor_bytes(out));
+    return ERR_OK;
+}
+
+static void latent_dims(const struct engine *e, const struct canvas *c, int64_t dims[4]) {
+    dims[0] = grid_latent_frames(&e->grid, c->n_frames);
+    dims[1] = c->height / e->grid.factor_s;
+    dims[2] = c->width / e->grid.factor_s;
+    dims[3] = e->caps.latent_channels;
+}
+
+static enum err encode_one(struct engine *e, struct tensor *out, const char *prompt,
+                           struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(&e->step);
+    struct tokenizer_ids ids = {0};
+    struct buf clean;
+    struct tensor rows;
+    buf_make(&clean, TOKENIZER_TEXT_BYTES_MAX);
+    TRY(text_clean(&clean, str_of(prompt ? prompt : ""), f));
+    TRY(tokenizer_encode(e->tokenizer, &ids, str_of(buf_str(&clean)), TEXT_ROWS, f));
+    if (ids.was_cut) say(e, "prompt.cut", "the prompt is longer than the model reads");
+    int64_t dims[] = {ids.n, e->dit->config.text_dim};
+    TRY(take_host(e, out, 2, dims, f));
+    TRY(pool_take_2d(&e->step, &rows, dims[0], dims[1], f));
+    TRY(text_encode(e->text, &rows, ids.id, ids.n, &e->step, f));
+    op_download(&e->dev, out->data, &rows);
+out:
+    pool_rewind(&e->step, mark);
+    tokenizer_ids_free(&ids);
+    buf_free(&clean);
+    return rc;
+}
+
+enum err engine_encode_text(struct engine *e, struct engine_words *words, const char *prompt,
+                            const char *negative, struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t start = device_now_ns();
+    tell(e, ENGINE_PHASE_TEXT, 0, 2, start);
+    TRY(still_wanted(e, f));
+    TRY(encode_one(e, &words->rows, prompt, f));
+    tell(e, ENGINE_PHASE_TEXT, 1, 2, start);
+    TRY(encode_one(e, &words->negative_rows, negative, f));
+    tell(e, ENGINE_PHASE_TEXT, 2, 2, start);
+out:
+    return rc;
+}
+
+/* Bytes to -1..1, in device memory. */
+static enum err upload_clip(struct engine *e, struct tensor *out, const struct engine_clip *clip,
+                            struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct canvas *c = &clip->size;
+    int64_t n = (int64_t)c->n_frames * c->height * c->width * 3;
+    float *host = mem_take((size_t)n, sizeof *host);
+    if (!host) TRY(FAIL(f, ERR_NOMEM, "no memory for %d frames", c->n_frames));
+    for (int64_t i = 0; i < n; i++)
+        host[i] = (float)clip->rgb[i] * (2.0f / 255.0f) - 1.0f;
+    TRY(pool_take_4d(&e->job, out, c->n_frames, c->height, c->width, 3, f));
+    op_upload(&e->dev, out, host);
+out:
+    mem_free(host);
+    return rc;
+}
+
+enum err engine_encode_video(struct engine *e, struct tensor *latent,
+                             const struct engine_clip *clip, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(&e->job);
+    struct tensor pixels, encoded;
+    int64_t dims[4], start = device_now_ns();
+    tell(e, ENGINE_PHASE_ENCODE, 0, 1, start);
+    TRY(still_wanted(e, f));
+    TRY(engine_canvas_check(e, &clip->size, f));
+    latent_dims(e, &clip->size, dims);
+    TRY(take_host(e, latent, 4, dims, f));
+    TRY(pool_take(&e->job, &encoded, DTYPE_F32, 4, dims, f));
+    TRY(upload_clip(e, &pixels, clip, f));
+    TRY(vae_encode(e->vae, &encoded, &pixels, &e->step, f));
+    op_download(&e->dev, latent->data, &encoded);
+    tell(e, ENGINE_PHASE_ENCODE, 1, 1, start);
+out:
+    pool_rewind(&e->job, mark);
+    return rc;
+}
+
+enum err engine_known_make(struct engine *e, struct engine_known *known,
+                           const struct canvas *canvas, struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t dims[4];
+    TRY(engine_canvas_check(e, canvas, f));
+    latent_dims(e, canvas, dims);
+    TRY(take_host(e, &known->latent, 4, dims, f));
+    TRY(take_host(e, &known->level, 3, dims, f));
+    for (int64_t i = 0, n = tensor_count(&known->level); i < n; i++)
+        ((float *)known->level.data)[i] = 1.0f;
+out:
+    return rc;
+}
+
+/* Words on the device, through the text part of the transformer. */
+static enum err take_text(struct engine *e, struct dit_text *out, const struct tensor *rows,
+                          struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(&e->step);
+    struct tensor on_device;
+    TRY(pool_take_2d(&e->step, &on_device, rows->dim[0], rows->dim[1], f));
+    op_upload(&e->dev, &on_device, rows->data);
+    TRY(dit_text_make(e->dit, out, &on_device, TEXT_ROWS, &e->job, &e->step, f));
+out:
+    pool_rewind(&e->step, mark);
+    return rc;
+}
+
+static enum err make_schedule(const struct engine *e, struct denoise_opts *o,
+                              const struct engine_params *p, struct fail *f) {
+    const struct engine_caps *c = &e->caps;
+    const struct json_reals *list = &e->folder.sigmas;
+    enum engine_solver solver = p->solver ? p->solver : c->solver;
+    int n = p->n_steps > 0 ? p->n_steps : c->n_steps;
+    double shift = p->shift > 0 ? p->shift : c->shift;
+    o->kind = solver == ENGINE_SOLVER_EULER ? SAMPLER_EULER : SAMPLER_UNIPC;
+    if (list->n == n && solver == c->solver && p->shift <= 0)
+        return schedule_list(&o->schedule, list->v, list->n, f);
+    if (o->kind == SAMPLER_EULER) return schedule_euler(&o->schedule, n, shift, f);
+    return schedule_unipc(&o->schedule, n, shift, f);
+}
+
+struct denoising {
+    struct engine *engine;
+    int64_t started_ns;
+};
+
+static enum err on_step(void *ctx, int done, int total, struct fail *f) {
+    struct denoising *d = ctx;
+    tell(d->engine, ENGINE_PHASE_DENOISE, done, total, d->started_ns);
+    return done < total ? still_wanted(d->engine, f) : ERR_OK;
+}
+
+static enum err check_known(const struct engine *e, const struct engine_known *known,
+                            const int64_t dims[4], struct fail *f) {
+    struct tensor latent = tensor_of(NULL, DTYPE_F32, 4, dims);
+    struct tensor level = tensor_of(NULL, DTYPE_F32, 3, dims);
+    int patch = e->grid.patch;
+    if (!tensor_same_shape(&known->latent, &latent) || !tensor_same_shape(&known->level, &level))
+        return FAIL(f, ERR_BUG, "known latents do not have the shape of the canvas");
+    struct mask_grid g = {dims[0], dims[1], dims[2], 1, patch, patch};
+    return mask_check(known->level.data, &g, f);
+}
+
+enum err engine_denoise(struct engine *e, struct tensor *latent, const struct canvas *canvas,
+                        const struct engine_known *known, const struct engine_words *words,
+                        const struct engine_params *params, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(&e->job);
+    struct dit_text text = {0}, negative = {0};
+    struct denoising ctx = {e, device_now_ns()};
+    struct denoise_opts o = {.seed = params->seed, .noise = params->noise, .on_step = on_step};
+    int64_t dims[4];
+    o.ctx = &ctx;
+    o.guidance = params->guidance >= 0 ? params->guidance : e->caps.guidance;
+    o.window = e->caps.window_latents;
+    o.overlap = e->caps.overlap_latents;
+    TRY(engine_canvas_check(e, canvas, f));
+    latent_dims(e, canvas, dims);
+    TRY(make_schedule(e, &o, params, f));
+    struct denoise_canvas c = {.L = dims[0], .h = dims[1], .w = dims[2], .C = dims[3]};
+    if (known) {
+        TRY(check_known(e, known, dims, f));
+        c.known = known->latent.data;
+        c.level = known->level.data;
+    }
+    struct denoise_text pair = {&text, &negative};
+    tell(e, ENGINE_PHASE_DENOISE, 0, denoise_n_steps(&c, &o), ctx.started_ns);
+    TRY(still_wanted(e, f));
+    TRY(take_host(e, latent, 4, dims, f));
+    TRY(take_text(e, &text, &words->rows, f));
+    if (o.guidance > 1) TRY(take_text(e, &negative, &words->negative_rows, f));
+    TRY(denoise_run(e->dit, latent->data, &c, &pair, &o, &e->job, &e->step, f));
+out:
+    pool_rewind(&e->job, mark);
+    return rc;
+}
+
+/* Hands the frames of one decoded latent on. */
+struct decoding {
+    struct engine *engine;
+    engine_frame_fn each;
+    void *ctx;
+    int n_frames;
+    int64_t started_ns;
+    uint8_t *rgb; /* frames of one latent, host */
+};
+
+static enum err on_frames(void *ctx, const struct tensor *frames, int64_t first, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct decoding *d = ctx;
+    struct engine *e = d->engine;
+    struct pool_mark mark = pool_mark(&e->job);
+    struct tensor packed;
+    int64_t frame_bytes = frames->dim[1] * frames->dim[2] * 3;
+    TRY(still_wanted(e, f));
+    TRY(pool_take(&e->job, &packed, DTYPE_U8, 4, frames->dim, f));
+    TRY(op_pack_rgb(&e->dev, &packed, frames, f));
+    op_download(&e->dev, d->rgb, &packed);
+    for (int64_t i = 0; i < frames->dim[0]; i++)
+        TRY(d->each(d->ctx, (int)(first + i), d->rgb + i * frame_bytes, f));
+    tell(e, ENGINE_PHASE_DECODE, (int)(first + frames->dim[0]), d->n_frames, d->started_ns);
+out:
+    pool_rewind(&e->job, mark);
+    return rc;
+}
+
+enum err engine_decode(struct engine *e, const struct tensor *latent, engine_frame_fn each,
+                       void *ctx, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(&e->job);
+    struct tensor on_device;
+    struct decoding d = {.engine = e, .each = each, .ctx = ctx, .started_ns = device_now_ns()};
+    int64_t pixels = latent->dim[1] * latent->dim[2] * e->grid.factor_s * e->grid.factor_s;
+    d.n_frames = grid_pixel_frames(&e->grid, (int)latent->dim[0]);
+    tell(e, ENGINE_PHASE_DECODE, 0, d.n_frames, d.started_ns);
+    TRY(pool_take(&e->job, &on_device, DTYPE_F32, 4, latent->dim, f));
+    op_upload(&e->dev, &on_device, latent->data);
+    d.rgb = mem_take((size_t)(pixels * e->grid.factor_t), 3);
+    if (!d.rgb) TRY(FAIL(f, ERR_NOMEM, "no memory for frames"));
+    TRY(vae_decode(e->vae, &on_device, &e->step, on_frames, &d, f));
+out:
+    mem_free(d.rgb);
+    pool_rewind(&e->job, mark);
+    return rc;
+}
+
+void engine_job_end(struct engine *e) {
+    pool_reset(&e->job);
+    pool_reset(&e->step);
+    arena_reset(&e->host);
+}

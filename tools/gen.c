@@ -1,0 +1,246 @@
+#include "tools/gen.h"
+
+#include <fcntl.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/assert.h"
+#include "common/base/limits.h"
+#include "common/base/mem.h"
+#include "common/base/now.h"
+#include "common/base/str.h"
+#include "common/config.h"
+#include "engine/engine.h"
+#include "worker/media/decode.h"
+#include "worker/media/encode.h"
+
+enum { PATH_BYTES_MAX = 1024 };
+
+struct opts {
+    const char *model, *prompt, *negative, *output, *image, *size, *device, *solver;
+    const char *frames, *seed, *steps, *guidance, *shift, *fps, *threads;
+};
+
+static const struct flag {
+    const char *name;
+    size_t offset;
+    const char *help;
+} flags[] = {
+    {"--model", offsetof(struct opts, model), "folder in the diffusers layout (models/tiny)"},
+    {"--prompt", offsetof(struct opts, prompt), "what to show"},
+    {"--negative-prompt", offsetof(struct opts, negative), "what to avoid"},
+    {"-o", offsetof(struct opts, output), "the mp4 to write"},
+    {"--image", offsetof(struct opts, image), "first frame: png, jpeg or webp"},
+    {"--size", offsetof(struct opts, size), "WIDTHxHEIGHT"},
+    {"--frames", offsetof(struct opts, frames), "length; rounded up to what the model can make"},
+    {"--fps", offsetof(struct opts, fps), "frames per second of the file"},
+    {"--seed", offsetof(struct opts, seed), "the same seed gives the same clip (1)"},
+    {"--steps", offsetof(struct opts, steps), "denoising steps"},
+    {"--guidance", offsetof(struct opts, guidance), "classifier-free guidance; 1 = off"},
+    {"--shift", offsetof(struct opts, shift), "schedule shift"},
+    {"--solver", offsetof(struct opts, solver), "unipc or euler"},
+    {"--device", offsetof(struct opts, device), "cpu or ref"},
+    {"--threads", offsetof(struct opts, threads), "0 = all cores"},
+};
+
+/* One clip in the making. */
+struct gen {
+    struct opts opts;
+    struct engine *engine;
+    struct canvas canvas;
+    struct engine_params params;
+    int fps, n_threads;
+    struct encode *encode;
+    uint8_t *image;
+    int64_t phase_us;
+};
+
+static void print_usage(FILE *to) {
+    fprintf(to, "usage: misora gen --prompt TEXT -o FILE.mp4 [flags]\n\n");
+    for (int i = 0; i < COUNT_OF(flags); i++)
+        fprintf(to, "  %-18s %s\n", flags[i].name, flags[i].help);
+}
+
+static enum err read_flags(struct opts *o, int argc, char **argv, struct fail *f) {
+    for (int i = 1; i < argc; i += 2) {
+        int k = 0;
+        while (k < COUNT_OF(flags) && strcmp(flags[k].name, argv[i]) != 0)
+            k++;
+        if (k == COUNT_OF(flags)) return FAIL(f, ERR_INPUT, "there is no flag %.80s", argv[i]);
+        if (i + 1 == argc) return FAIL(f, ERR_INPUT, "%s needs a value", argv[i]);
+        *(const char **)((char *)o + flags[k].offset) = argv[i + 1];
+    }
+    if (!o->model) o->model = "models/tiny";
+    if (!o->prompt || !o->output) return FAIL(f, ERR_INPUT, "--prompt and -o are needed");
+    return ERR_OK;
+}
+
+static enum err read_int(int *out, const char *flag, const char *text, int min, int max,
+                         struct fail *f) {
+    int64_t v;
+    if (!text) return ERR_OK;
+    if (!str_parse_i64(str_of(text), min, max, &v))
+        return FAIL(f, ERR_INPUT, "%s %.40s: a number from %d to %d", flag, text, min, max);
+    *out = (int)v;
+    return ERR_OK;
+}
+
+static enum err read_real(double *out, const char *flag, const char *text, double max,
+                          struct fail *f) {
+    if (text && !str_parse_f64(str_of(text), 0, max, out))
+        return FAIL(f, ERR_INPUT, "%s %.40s: a number from 0 to %g", flag, text, max);
+    return ERR_OK;
+}
+
+static enum err read_size(struct canvas *c, const char *text, struct fail *f) {
+    struct str rest = str_of(text), part = {0};
+    int64_t w = 0, h = 0;
+    if (!text) return ERR_OK;
+    bool is_good = str_split(&rest, 'x', &part) && str_parse_i64(part, 1, LIMIT_SIDE_MAX_PX, &w) &&
+                   str_parse_i64(rest, 1, LIMIT_SIDE_MAX_PX, &h);
+    if (!is_good) return FAIL(f, ERR_INPUT, "--size %.40s: WIDTHxHEIGHT, 192x112", text);
+    c->width = (int)w;
+    c->height = (int)h;
+    return ERR_OK;
+}
+
+static enum err read_solver(enum engine_solver *out, const char *text, struct fail *f) {
+    if (!text) return ERR_OK;
+    if (strcmp(text, "unipc") == 0)
+        *out = ENGINE_SOLVER_UNIPC;
+    else if (strcmp(text, "euler") == 0)
+        *out = ENGINE_SOLVER_EULER;
+    else
+        return FAIL(f, ERR_INPUT, "--solver %.40s: unipc or euler", text);
+    return ERR_OK;
+}
+
+/* Defaults of the model, then what the command line says. */
+static enum err read_values(struct gen *g, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct engine_caps *c = engine_caps(g->engine);
+    const struct opts *o = &g->opts;
+    int64_t seed = 1;
+    g->canvas = (struct canvas){c->default_frames, c->default_width, c->default_height};
+    g->params = (struct engine_params){.guidance = -1};
+    g->fps = c->fps;
+    TRY(read_size(&g->canvas, o->size, f));
+    TRY(read_int(&g->canvas.n_frames, "--frames", o->frames, 1, LIMIT_FRAMES_MAX, f));
+    TRY(read_int(&g->params.n_steps, "--steps", o->steps, 1, LIMIT_STEPS_MAX, f));
+    TRY(read_int(&g->fps, "--fps", o->fps, 1, LIMIT_FPS_MAX, f));
+    TRY(read_real(&g->params.guidance, "--guidance", o->guidance, LIMIT_GUIDANCE_MAX, f));
+    TRY(read_real(&g->params.shift, "--shift", o->shift, 100, f));
+    TRY(read_solver(&g->params.solver, o->solver, f));
+    if (o->seed && !str_parse_i64(str_of(o->seed), 0, INT64_MAX, &seed))
+        TRY(FAIL(f, ERR_INPUT, "--seed %.40s: a whole number", o->seed));
+    g->params.seed = (uint64_t)seed;
+    g->canvas.n_frames +=
+        (c->frame_step - (g->canvas.n_frames - 1) % c->frame_step) % c->frame_step;
+    TRY(engine_canvas_check(g->engine, &g->canvas, f));
+out:
+    return rc;
+}
+
+static void on_progress(void *ctx, const struct engine_progress *p) {
+    static const char *const names[ENGINE_PHASE_COUNT] = {"text", "encode", "denoise", "decode"};
+    struct gen *g = ctx;
+    int64_t now = now_mono_us();
+    if (p->step == 0) g->phase_us = now;
+    double s = (double)(now - g->phase_us) * 1e-6;
+    fprintf(stderr, "\r%-8s %3d/%d  %.1f s", names[p->phase], p->step, p->total, s);
+    if (p->eta_s >= 0 && p->step < p->total) fprintf(stderr, ", %.1f s to go ", p->eta_s);
+    if (p->step == p->total) fprintf(stderr, "              \n");
+}
+
+static void on_log(void *ctx, const char *event, const char *text) {
+    (void)ctx;
+    fprintf(stderr, "%s: %s\n", event, text);
+}
+
+static enum err open_model(struct gen *g, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct engine_opts opts = {.device = g->opts.device,
+                               .hooks = {.ctx = g, .progress = on_progress, .log = on_log}};
+    TRY(read_int(&opts.n_threads, "--threads", g->opts.threads, 0, 256, f));
+    TRY(engine_open(&g->engine, g->opts.model, &opts, f));
+out:
+    return rc;
+}
+
+/* The picture through the decoder in its cage, as the worker reads it, becomes latent frame 0. */
+static enum err read_image(struct gen *g, struct engine_known *known, struct fail *f) {
+    enum err rc = ERR_OK;
+    char program[PATH_BYTES_MAX];
+    struct tensor latent;
+    struct canvas one = {1, g->canvas.width, g->canvas.height};
+    decode_find_program(program, sizeof program);
+    int fd = open(g->opts.image, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return FAIL(f, ERR_INPUT, "%.160s cannot be opened", g->opts.image);
+    g->image = mem_take((size_t)one.width * (size_t)one.height, 3);
+    if (!g->image) TRY(FAIL(f, ERR_NOMEM, "no memory for the picture"));
+    struct decode_request request = {program, fd, one.width, one.height};
+    struct engine_clip clip = {.rgb = g->image, .size = one};
+    TRY(decode_image(g->image, &request, f));
+    TRY(engine_known_make(g->engine, known, &g->canvas, f));
+    TRY(engine_encode_video(g->engine, &latent, &clip, f));
+    memcpy(known->latent.data, latent.data, tensor_bytes(&latent));
+    struct tensor first = tensor_rows(&known->level, 0, 1);
+    memset(first.data, 0, tensor_bytes(&first));
+out:
+    close(fd);
+    return rc;
+}
+
+static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
+    struct gen *g = ctx;
+    (void)index;
+    return encode_frame(g->encode, rgb, (size_t)g->canvas.width * 3, f);
+}
+
+static enum err make_clip(struct gen *g, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct engine_words words;
+    struct engine_known known;
+    struct tensor latent;
+    struct encode_opts file = {
+        .width = g->canvas.width, .height = g->canvas.height, .fps_num = g->fps, .fps_den = 1};
+    TRY(read_values(g, f));
+    TRY(engine_encode_text(g->engine, &words, g->opts.prompt, g->opts.negative, f));
+    if (g->opts.image) TRY(read_image(g, &known, f));
+    TRY(engine_denoise(g->engine, &latent, &g->canvas, g->opts.image ? &known : NULL, &words,
+                       &g->params, f));
+    TRY(encode_open(&g->encode, g->opts.output, &file, f));
+    TRY(engine_decode(g->engine, &latent, on_frame, g, f));
+    struct encode *done = g->encode;
+    g->encode = NULL;
+    TRY(encode_close(done, f));
+    fprintf(stderr, "%s: %d x %d, %d frames, seed %llu\n", g->opts.output, g->canvas.width,
+            g->canvas.height, g->canvas.n_frames, (unsigned long long)g->params.seed);
+out:
+    encode_drop(g->encode);
+    return rc;
+}
+
+int gen_main(int argc, char **argv) {
+    enum err rc = ERR_OK;
+    struct fail fail = {0}, *f = &fail;
+    struct gen g = {0};
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        print_usage(stdout);
+        return 0;
+    }
+    TRY(read_flags(&g.opts, argc, argv, f));
+    TRY(open_model(&g, f));
+    TRY(make_clip(&g, f));
+out:
+    if (rc != ERR_OK) fprintf(stderr, "misora gen: %s\n", fail.text);
+    mem_free(g.image);
+    engine_close(g.engine);
+    return rc == ERR_OK        ? 0
+           : rc == ERR_INPUT   ? EXIT_CODE_USAGE
+           : rc == ERR_CORRUPT ? EXIT_CODE_DATA
+                               : 1;
+}
