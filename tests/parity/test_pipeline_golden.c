@@ -1,0 +1,212 @@
+/* From a prompt to frames, against diffusers' WanPipeline with the same noise, on two folders: the
+ * mini one with random weights and the embedded model (train/dump_golden_pipeline.py).
+ *
+ * Stage by stage, so that a difference names its place: noise, words, latents after all steps,
+ * frames. Tolerances: f32 on both sides; guidance multiplies differences at every step, and a
+ * frame is rounded to a byte, where a value near a half may fall on either side. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "common/base/sha256.h"
+#include "engine/engine.h"
+#include "engine/rng.h"
+#include "tests/lib/check.h"
+#include "tests/lib/golden.h"
+
+enum { EVERY = 7, SEED = 7, HASH_CHUNK = 1 << 16 };
+
+static const double noise_tolerance = 1e-6;
+static const double words_tolerance = 1e-5;
+static const double latent_tolerance = 1e-4;
+static const int frame_tolerance = 1; /* levels of 255 */
+
+static const char *const devices[] = {"ref", "cpu"};
+
+/* As in SETTINGS of the script. */
+static const struct setting {
+    const char *name, *model, *golden;
+    const char *prompt, *negative;
+    struct canvas canvas;
+    int n_steps;
+    double guidance;
+} settings[] = {
+    {"mini",
+     "tests/golden/mini",
+     "tests/golden/mini",
+     "A red ball\xef\xbc\x8cthe  caf\xc3\xa9 &amp; a \xf0\x9f\x99\x82",
+     "dark",
+     {9, 96, 64},
+     4,
+     3.0},
+    {"tiny",
+     "models/tiny",
+     "tests/golden/tiny",
+     "a red ball bounces in a meadow",
+     "",
+     {5, 96, 96},
+     4,
+     4.0},
+};
+
+struct fixture {
+    const struct setting *s;
+    const char *device;
+    struct engine *engine;
+    struct safetensors io;
+    struct fail f;
+};
+
+static int add_file(struct sha256 *h, const char *folder, const char *name) {
+    char path[256], *chunk = mem_take(HASH_CHUNK, 1);
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *file = fopen(path, "rb");
+    size_t n;
+    while (file && (n = fread(chunk, 1, HASH_CHUNK, file)) > 0)
+        sha256_add(h, chunk, n);
+    if (file) fclose(file);
+    mem_free(chunk);
+    return file != NULL;
+}
+
+/* The golden belongs to exactly these weights. */
+static int has_its_weights(const struct setting *s) {
+    static const char *const files[] = {"text_encoder/model.safetensors",
+                                        "transformer/diffusion_pytorch_model.safetensors",
+                                        "vae/diffusion_pytorch_model.safetensors"};
+    char want[SHA256_HEX + 1] = {0}, got[SHA256_HEX + 1], path[256];
+    unsigned char digest[SHA256_BYTES];
+    struct sha256 h;
+    snprintf(path, sizeof path, "%s/weights.sha256", s->golden);
+    FILE *file = fopen(path, "r");
+    if (!file) return 0;
+    size_t n = fread(want, 1, SHA256_HEX, file);
+    fclose(file);
+    sha256_start(&h);
+    for (int i = 0; i < COUNT_OF(files); i++)
+        if (!add_file(&h, s->model, files[i])) return 0;
+    sha256_end(&h, digest);
+    sha256_to_hex(digest, got);
+    return n == SHA256_HEX && strcmp(got, want) == 0;
+}
+
+static enum err open_fixture(struct fixture *x, const struct setting *s, const char *device) {
+    enum err rc = ERR_OK;
+    char path[256];
+    struct engine_opts opts = {.device = device, .n_threads = 2};
+    *x = (struct fixture){.s = s, .device = device};
+    snprintf(path, sizeof path, "%s/io.safetensors", s->golden);
+    TRY(safetensors_open_file(&x->io, path, &x->f));
+    TRY(engine_open(&x->engine, s->model, &opts, &x->f));
+out:
+    return rc;
+}
+
+static void close_fixture(struct fixture *x) {
+    engine_close(x->engine);
+    safetensors_close(&x->io);
+}
+
+static void report(struct fixture *x, const char *what, const float *got, const char *name,
+                   int64_t n_got, double allowed) {
+    char label[64];
+    int64_t n;
+    float *want = golden_f32(&x->io, name, &n);
+    CHECK_INT(n_got, n);
+    snprintf(label, sizeof label, "%s %s", x->s->name, what);
+    if (n_got == n) golden_check(label, x->device, golden_compare(got, want, n), allowed);
+    mem_free(want);
+}
+
+static void check_noise(struct fixture *x) {
+    const struct safetensors_entry *e = safetensors_find(&x->io, "noise");
+    int64_t n = e ? (int64_t)(e->bytes / sizeof(float)) : 0;
+    float *got = mem_take((size_t)n, sizeof *got);
+    rng_normal_fill(SEED, RNG_STREAM_LATENT, 0, got, n);
+    report(x, "noise", got, "noise", n, noise_tolerance);
+    mem_free(got);
+}
+
+/* Frames against the sample of bytes in the golden. */
+struct frames {
+    struct fixture *x;
+    const uint8_t *want;
+    int64_t n_want, at; /* of all bytes of the clip */
+    int worst, n_off;
+};
+
+static enum err compare_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
+    struct frames *c = ctx;
+    int64_t size = (int64_t)c->x->s->canvas.width * c->x->s->canvas.height * 3;
+    (void)f;
+    CHECK_INT(index, c->at / size);
+    for (int64_t i = 0; i < size; i++, c->at++) {
+        if (c->at % EVERY != 0 || c->at / EVERY >= c->n_want) continue;
+        int off = abs((int)rgb[i] - (int)c->want[c->at / EVERY]);
+        if (off > c->worst) c->worst = off;
+        c->n_off += off != 0;
+    }
+    return ERR_OK;
+}
+
+static void check_frames(struct fixture *x, const struct tensor *latent) {
+    const struct safetensors_entry *e = safetensors_find(&x->io, "frames_every7");
+    struct frames c = {.x = x, .want = e ? e->data : NULL, .n_want = e ? (int64_t)e->bytes : 0};
+    const struct canvas *size = &x->s->canvas;
+    CHECK_OK(engine_decode(x->engine, latent, compare_frame, &c, &x->f), &x->f);
+    CHECK_INT(c.at, (int64_t)size->n_frames * size->width * size->height * 3);
+    printf("  %s frames: %s worst %d of 255, %d of %d values off, tolerance %d\n", x->s->name,
+           x->device, c.worst, c.n_off, (int)c.n_want, frame_tolerance);
+    CHECK(c.worst <= frame_tolerance);
+}
+
+static void check_all(struct fixture *x) {
+    const struct setting *s = x->s;
+    struct engine_params params = {.seed = SEED,
+                                   .n_steps = s->n_steps,
+                                   .guidance = s->guidance,
+                                   .solver = ENGINE_SOLVER_UNIPC,
+                                   .negative = s->negative};
+    struct engine_words words = {0};
+    struct tensor latent = {0};
+
+    check_noise(x);
+    CHECK_OK(engine_encode_text(x->engine, &words, s->prompt, s->negative, &x->f), &x->f);
+    if (!words.rows.data) return;
+    report(x, "words", words.rows.data, "words", tensor_count(&words.rows), words_tolerance);
+    report(x, "negative", words.negative_rows.data, "negative", tensor_count(&words.negative_rows),
+           words_tolerance);
+    CHECK_OK(engine_denoise(x->engine, &latent, &s->canvas, NULL, &words, &params, &x->f), &x->f);
+    if (!latent.data) return;
+    report(x, "latent", latent.data, "latent", tensor_count(&latent), latent_tolerance);
+    check_frames(x, &latent);
+    engine_job_end(x->engine);
+}
+
+static void run_setting(const struct setting *s) {
+    if (!has_its_weights(s)) {
+        test_skip("no golden of these weights: run train/dump_golden_pipeline.py models/tiny");
+        return;
+    }
+    for (int d = 0; d < COUNT_OF(devices); d++) {
+        struct fixture x;
+        CHECK_OK(open_fixture(&x, s, devices[d]), &x.f);
+        if (x.engine) check_all(&x);
+        close_fixture(&x);
+    }
+}
+
+static void the_mini_model_makes_the_frames_of_diffusers(void) {
+    run_setting(&settings[0]);
+}
+
+static void the_embedded_model_makes_the_frames_of_diffusers(void) {
+    run_setting(&settings[1]);
+}
+
+static const struct test tests[] = {
+    TEST(the_mini_model_makes_the_frames_of_diffusers),
+    TEST(the_embedded_model_makes_the_frames_of_diffusers),
+};
+TEST_MAIN(tests)
