@@ -1,6 +1,7 @@
 /* usage: test_caption [NAME] | test_caption --seeds N [FIRST]; the default is 2000 from 0. */
 #include <stdlib.h>
 
+#include "common/base/sha256.h"
 #include "tests/lib/check.h"
 #include "tests/unit/random_scene.h"
 #include "train/world/caption.h"
@@ -132,6 +133,25 @@ static void one_scene_reads_as_it_always_did(void) {
     CHECK_STR(text, "夜晚，一只柯基犬在雪中奔跑。");
 }
 
+/* The released model has learned these very words. A change of this sum means: train again, or the
+ * captions that a prompt is rewritten to are no longer those that the model knows. */
+static void the_words_are_those_the_model_has_learned(void) {
+    char text[CAPTION_BYTES_MAX], hex[SHA256_HEX + 1];
+    unsigned char digest[SHA256_BYTES];
+    struct sha256 sum;
+    sha256_start(&sum);
+    for (int i = 0; i < 500; i++)
+        for (int lang = 0; lang < CAPTION_LANG_COUNT; lang++) {
+            struct scene s = random_scene((uint64_t)i);
+            int n = caption_write(&s, CAPTION_LONG, (enum caption_lang)lang, (uint64_t)i, text,
+                                  sizeof(text));
+            sha256_add(&sum, text, (size_t)n + 1);
+        }
+    sha256_end(&sum, digest);
+    sha256_to_hex(digest, hex);
+    CHECK_STR(hex, "f2d558fe938feda66262f8d53c515a87fd9870e4d60a0848b27058ab13a96fad");
+}
+
 /* What a caption says is a part of what the scene holds. */
 static const char *find_lie(const struct parse *said, const struct parse *held) {
     const int8_t *x = (const int8_t *)said, *y = (const int8_t *)held;
@@ -189,6 +209,7 @@ static const struct test tests[] = {
      short_captions_keep_their_length_for_any_scene},
     {"same_seed_gives_the_same_text", same_seed_gives_the_same_text},
     {"one_scene_reads_as_it_always_did", one_scene_reads_as_it_always_did},
+    {"the_words_are_those_the_model_has_learned", the_words_are_those_the_model_has_learned},
     {"short_captions_say_nothing_that_the_scene_lacks",
      short_captions_say_nothing_that_the_scene_lacks},
     {"words_are_counted", words_are_counted},
