@@ -206,7 +206,10 @@ static enum err make_clip(struct gen *g, struct fail *f) {
     struct engine_known known;
     struct tensor latent;
     struct encode_opts file = {
-        .width = g->canvas.width, .height = g->canvas.height, .fps_num = g->fps, .fps_den = 1};
+        .width = g->canvas.width, .height = g->canvas.height,
+                               .out_width = g->canvas.width,
+                               .out_height = g->canvas.height,
+                               .fps_num = g->fps, .fps_den = 1};
     TRY(read_values(g, f));
     TRY(engine_encode_text(g->engine, &words, g->opts.prompt, g->opts.negative, f));
     if (g->opts.image) TRY(read_image(g, &known, f));
