@@ -200,22 +200,24 @@ static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *
     return encode_frame(g->encode, rgb, (size_t)g->canvas.width * 3, f);
 }
 
+static enum err open_file(struct gen *g, struct fail *f) {
+    struct encode_opts o = {.fps_num = g->fps, .fps_den = 1};
+    o.width = o.out_width = g->canvas.width;
+    o.height = o.out_height = g->canvas.height;
+    return encode_open(&g->encode, g->opts.output, &o, f);
+}
+
 static enum err make_clip(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
     struct engine_words words;
     struct engine_known known;
     struct tensor latent;
-    struct encode_opts file = {
-        .width = g->canvas.width, .height = g->canvas.height,
-                               .out_width = g->canvas.width,
-                               .out_height = g->canvas.height,
-                               .fps_num = g->fps, .fps_den = 1};
     TRY(read_values(g, f));
     TRY(engine_encode_text(g->engine, &words, g->opts.prompt, g->opts.negative, f));
     if (g->opts.image) TRY(read_image(g, &known, f));
     TRY(engine_denoise(g->engine, &latent, &g->canvas, g->opts.image ? &known : NULL, &words,
                        &g->params, f));
-    TRY(encode_open(&g->encode, g->opts.output, &file, f));
+    TRY(open_file(g, f));
     TRY(engine_decode(g->engine, &latent, on_frame, g, f));
     struct encode *done = g->encode;
     g->encode = NULL;
