@@ -7,6 +7,9 @@ Weights are rounded to bf16 before they are used and stored so. io.safetensors, 
     latent        [5,h,w,z]  normalised latents of the 17-frame clip that pixels() makes
     z             [5,h,w,z]  normalised latents to decode
     frames_every7 [n]        every 7th value of decode(z) [17,H,W,3], clamped
+tests/golden/vae_maps.safetensors: what AvgDown3D, DupUp3D and patchify do to numbered volumes of 2 frames,
+4 x 6; tensors are named kind_in_out_ft_fs, channels last.
+
 The classes are causal, so shorter clips are prefixes of longer ones; the script checks that for 1, 5
 and 9 frames and for 1..5 latents before it writes anything. Tolerances stand in
 tests/parity/test_vae_golden.c.
@@ -16,6 +19,7 @@ import sys
 
 import torch
 from diffusers import AutoencoderKLWan
+from diffusers.models.autoencoders import autoencoder_kl_wan as wan
 from safetensors.torch import save_file
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -106,8 +110,28 @@ def dump(name, config, seed, root):
               os.path.join(folder, "io.safetensors"))
 
 
+def numbered(channels, frames=2):
+    n = channels * frames * 24
+    return (torch.arange(n, dtype=torch.float32) % 251).view(frames, 4, 6, channels).permute(3, 0, 1, 2)[None]
+
+
+def dump_maps():
+    last = lambda v: v[0].permute(1, 2, 3, 0).contiguous()
+    out = {}
+    for cin, cout, ft, fs in ((4, 8, 2, 2), (4, 4, 2, 2), (6, 6, 1, 1), (8, 4, 1, 2), (3, 6, 2, 1)):
+        out[f"down_{cin}_{cout}_{ft}_{fs}"] = last(wan.AvgDown3D(cin, cout, ft, fs)(numbered(cin)))
+        out[f"down1_{cin}_{cout}_{ft}_{fs}"] = last(wan.AvgDown3D(cin, cout, ft, fs)(numbered(cin, 1)))
+    for cin, cout, ft, fs in ((4, 4, 2, 2), (8, 4, 2, 2), (8, 2, 1, 2), (4, 8, 2, 1), (6, 3, 2, 2)):
+        out[f"up_{cin}_{cout}_{ft}_{fs}"] = last(wan.DupUp3D(cin, cout, ft, fs)(numbered(cin)))
+        out[f"up1_{cin}_{cout}_{ft}_{fs}"] = last(wan.DupUp3D(cin, cout, ft, fs)(numbered(cin), first_chunk=True))
+    out["patch_3_12_1_2"] = last(wan.patchify(numbered(3), 2))
+    out["unpatch_12_3_1_2"] = last(wan.unpatchify(numbered(12), 2))
+    save_file(out, "tests/golden/vae_maps.safetensors")
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
     with torch.no_grad():
+        dump_maps()
         for i, (case, settings) in enumerate(CASES.items()):
             dump(case, settings, 100 + 10 * i, "tests/golden")
