@@ -137,6 +137,7 @@ def dump(folder, name, out):
                "words": words[0, :length(s["prompt"])].contiguous(),
                "negative": negative[0, :length(s["negative"])].contiguous(),
                "frames_every7": u8.flatten()[::7].clone()}, out)
+    os.chmod(out, 0o644)
     with open(os.path.join(os.path.dirname(out), "weights.sha256"), "w") as f:
         f.write(weights_hash(folder) + "\n")
 
