@@ -189,8 +189,8 @@ enum err job_fingerprint(const struct job *job, char out[65], struct fail *f) {
 
 /* ---- reading what we wrote ---- */
 
-static enum err keep_text(struct job *job, const struct value *v, const char *key,
-                          const char **out, struct fail *f) {
+static enum err keep_text(struct job *job, const struct value *v, const char *key, const char **out,
+                          struct fail *f) {
     struct str s = {0};
     enum err rc = doc_may_text(v, key, &s, f);
     if (rc != ERR_OK || !s.p) return rc;
@@ -257,7 +257,8 @@ static enum err read_choices(struct job *job, const struct value *v, struct fail
     int priority = JOB_NORMAL;
     TRY(read_size(job, v, f));
     TRY(doc_get_text(v, "seconds", &seconds, f));
-    if (!str_parse_i64(seconds, 1, 1 << 20, &n)) return FAIL(f, ERR_CORRUPT, "seconds is no number");
+    if (!str_parse_i64(seconds, 1, 1 << 20, &n))
+        return FAIL(f, ERR_CORRUPT, "seconds is no number");
     job->seconds = (int)n;
     TRY(read_int(v, "fps", 1, 1 << 16, &job->fps, f));
     TRY(read_int(v, "num_frames", 1, 1 << 24, &job->num_frames, f));

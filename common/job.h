@@ -61,7 +61,7 @@ struct job {
     struct arena mem;
     enum job_operation operation;
     enum job_priority priority;
-    const char *model; /* id of a model card; aliases are resolved */
+    const char *model;       /* id of a model card; aliases are resolved */
     const char *asked_model; /* what the client called it */
     const char *prompt;
     const char *negative_prompt;

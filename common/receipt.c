@@ -33,7 +33,8 @@ enum err receipt_write(const struct receipt *r, struct buf *out, struct fail *f)
     ASSERT(r->n_warnings >= 0 && r->n_warnings <= RECEIPT_WARNINGS_MAX);
     doc_out_make(&o, out);
     doc_open_object(&o, NULL);
-    for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++) put_object(&o, variants[i], &r->objects[i]);
+    for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++)
+        put_object(&o, variants[i], &r->objects[i]);
     doc_put_int(&o, "width", r->width);
     doc_put_int(&o, "height", r->height);
     doc_put_real(&o, "fps", r->fps);
@@ -41,7 +42,8 @@ enum err receipt_write(const struct receipt *r, struct buf *out, struct fail *f)
     doc_put_int(&o, "seed", r->seed);
     doc_put_int(&o, "compute_ms", r->compute_ms);
     doc_open_array(&o, "warnings");
-    for (int i = 0; i < r->n_warnings; i++) doc_put_text(&o, NULL, r->warnings[i]);
+    for (int i = 0; i < r->n_warnings; i++)
+        doc_put_text(&o, NULL, r->warnings[i]);
     doc_close_array(&o);
     doc_close_object(&o);
     return doc_done(&o, f);
@@ -83,8 +85,7 @@ static enum err read_receipt(struct receipt *r, const struct value *v, struct fa
         const struct value *obj = doc_find(v, variants[i]);
         if (obj) TRY(read_object(&r->objects[i], obj, f));
     }
-    if (!r->objects[RECEIPT_VIDEO].key[0])
-        return FAIL(f, ERR_CORRUPT, "the result names no video");
+    if (!r->objects[RECEIPT_VIDEO].key[0]) return FAIL(f, ERR_CORRUPT, "the result names no video");
     TRY(doc_get_int(v, "width", 1, 1 << 16, &width, f));
     TRY(doc_get_int(v, "height", 1, 1 << 16, &height, f));
     TRY(doc_get_int(v, "num_frames", 1, 1 << 24, &n_frames, f));

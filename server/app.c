@@ -23,13 +23,13 @@ struct intake {
 
 /* ---- CORS ---- */
 
-#define EXPOSED                                                                                    \
-    "x-request-id, retry-after, retry-after-ms, openai-poll-after-ms, ratelimit, "                 \
-    "ratelimit-policy, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "               \
-    "x-ratelimit-reset-requests, etag, content-range, content-disposition, location, "             \
+#define EXPOSED                                                                        \
+    "x-request-id, retry-after, retry-after-ms, openai-poll-after-ms, ratelimit, "     \
+    "ratelimit-policy, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "   \
+    "x-ratelimit-reset-requests, etag, content-range, content-disposition, location, " \
     "idempotency-replayed, preference-applied"
-#define ALLOWED                                                                                    \
-    "authorization, content-type, idempotency-key, prefer, traceparent, last-event-id, range, "    \
+#define ALLOWED                                                                                 \
+    "authorization, content-type, idempotency-key, prefer, traceparent, last-event-id, range, " \
     "x-client-request-id, openai-organization, openai-project"
 
 static bool is_header_list(struct str s) {
@@ -58,8 +58,9 @@ static void reply_options(struct request *req, const char *allow) {
     if (!request_header(req, "origin").p) return;
     bool has_more = asked.n && is_header_list(asked);
     request_reply_header(req, "Access-Control-Allow-Methods", "%s", allow);
-    request_reply_header(req, "Access-Control-Allow-Headers", ALLOWED "%s%.*s", has_more ? ", " : "",
-                         has_more ? (int)asked.n : 0, has_more ? asked.p : "");
+    request_reply_header(req, "Access-Control-Allow-Headers", ALLOWED "%s%.*s",
+                         has_more ? ", " : "", has_more ? (int)asked.n : 0,
+                         has_more ? asked.p : "");
     request_reply_header(req, "Access-Control-Max-Age", "7200");
 }
 
@@ -80,8 +81,8 @@ static bool find_route(struct server *s, struct request *req) {
     case ROUTE_OPTIONS: reply_options(req, allow); return false;
     case ROUTE_NO_METHOD:
         request_reply_header(req, "Allow", "%s", allow);
-        request_reply_error(req, PROBLEM_METHOD_NOT_ALLOWED, "",
-                            "this path answers to %s only", allow);
+        request_reply_error(req, PROBLEM_METHOD_NOT_ALLOWED, "", "this path answers to %s only",
+                            allow);
         return false;
     case ROUTE_NO_PATH:
         request_reply_error(req, PROBLEM_NOT_FOUND, "", "there is nothing at this path");
@@ -180,8 +181,8 @@ static void feed(void *ctx, struct request *req, const char *bytes, size_t n) {
     struct problem p;
     (void)ctx;
     if (!in) return; /* a route that takes no body: the door's own limit holds */
-    bool is_ok = body_feed(&in->body, bytes, n, &p) == ERR_OK &&
-                 check_large(in, in->body.n_bytes, &p);
+    bool is_ok =
+        body_feed(&in->body, bytes, n, &p) == ERR_OK && check_large(in, in->body.n_bytes, &p);
     if (!is_ok) request_reply_problem(req, &p);
 }
 

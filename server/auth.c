@@ -71,14 +71,16 @@ static bool read_bearer(const struct request *req, char out[QUEUE_KEY_TEXT_MAX])
     if (!str_split(&value, ' ', &scheme) || !value.p || !str_eq_nocase(scheme, "bearer"))
         return false;
     value = str_trim(value);
-    return value.n > 0 && str_copy(out, QUEUE_KEY_TEXT_MAX, value) && !memchr(value.p, ' ', value.n);
+    return value.n > 0 && str_copy(out, QUEUE_KEY_TEXT_MAX, value) &&
+           !memchr(value.p, ' ', value.n);
 }
 
 /* The caller's address: what the proxy wrote last, or the socket's other end. */
 static struct str caller_address(const struct server *s, const struct request *req) {
     struct str list = request_header(req, "x-forwarded-for"), part, last = {0};
     if (!s->opts.behind_proxy) return req->peer;
-    while (str_split(&list, ',', &part)) last = str_trim(part);
+    while (str_split(&list, ',', &part))
+        last = str_trim(part);
     for (size_t i = 0; i < last.n; i++)
         if (!strchr("0123456789abcdefABCDEF:.", last.p[i])) return req->peer;
     return last.n && last.n < 46 ? last : req->peer;
@@ -132,9 +134,9 @@ static void check_rate(struct server *s, struct redis *r, struct request *req,
     char name[80];
     int64_t wait_ms = 0;
     int left = 0;
-    const struct queue_rate rate = {
-        key->rate_per_second > 0 ? key->rate_per_second : s->opts.rate_per_second,
-        key->burst > 0 ? key->burst : (int)s->opts.rate_burst};
+    const struct queue_rate rate = {key->rate_per_second > 0 ? key->rate_per_second
+                                                             : s->opts.rate_per_second,
+                                    key->burst > 0 ? key->burst : (int)s->opts.rate_burst};
     snprintf(name, sizeof(name), "key:%s", key->kid);
     if (queue_rate(r, &wait_ms, &left, name, &rate, &f) != ERR_OK) {
         server_reply_fail(req, &f);

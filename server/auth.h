@@ -18,7 +18,8 @@ enum {
 MUST_CHECK enum err auth_make(struct auth **out, struct fail *f);
 void auth_free(struct auth *a);
 
-/* Fills req->tenant and req->kid and adds the rate headers; otherwise sets the reply: 401, 429, 503. */
+/* Fills req->tenant and req->kid and adds the rate headers; otherwise sets the reply: 401, 429,
+ * 503. */
 void auth_check(struct server *s, struct request *req);
 
 #endif

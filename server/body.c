@@ -128,8 +128,8 @@ static size_t count_outside_data(const char *s, size_t n) {
     return outside;
 }
 
-static enum err parse_json(struct body *b, struct str text, const char *param, const struct value **out,
-                           struct problem *p) {
+static enum err parse_json(struct body *b, struct str text, const char *param,
+                           const struct value **out, struct problem *p) {
     struct fail f = {0};
     if (count_outside_data(text.p, text.n) > LIMIT_JSON_BODY_BYTES)
         return problem_set(p, PROBLEM_PAYLOAD_TOO_LARGE, param,
@@ -161,9 +161,10 @@ static enum err expand_texts(struct body *b, struct problem *p) {
     int n = b->n_fields;
     for (int i = 0; i < n; i++) {
         struct body_field f = b->fields[i];
-        bool is_json = f.kind == BODY_TEXT && f.shape == BODY_WHOLE && str_trim(f.text).n &&
-                       strchr("{[", str_trim(f.text).p[0]) &&
-                       (is_listed(b->schema->nested, f.name) || is_listed(b->schema->merged, f.name));
+        bool is_json =
+            f.kind == BODY_TEXT && f.shape == BODY_WHOLE && str_trim(f.text).n &&
+            strchr("{[", str_trim(f.text).p[0]) &&
+            (is_listed(b->schema->nested, f.name) || is_listed(b->schema->merged, f.name));
         const struct value *v = NULL;
         if (!is_json) continue;
         if (parse_json(b, f.text, f.name, &v, p) != ERR_OK) return ERR_INPUT;
@@ -179,8 +180,8 @@ static enum err expand_texts(struct body *b, struct problem *p) {
 static enum err upload_problem(enum err rc, const struct fail *f, const char *param,
                                int64_t max_bytes, struct problem *p) {
     if (rc == ERR_LIMIT)
-        return problem_set(p, PROBLEM_PAYLOAD_TOO_LARGE, param, "the file is larger than %lld bytes",
-                           (long long)max_bytes);
+        return problem_set(p, PROBLEM_PAYLOAD_TOO_LARGE, param,
+                           "the file is larger than %lld bytes", (long long)max_bytes);
     problem_from(p, f);
     return ERR_INPUT;
 }
@@ -305,7 +306,8 @@ static bool is_json_type(struct str type) {
     charset = params;
     struct str key;
     if (!str_split(&charset, '=', &key) || !str_eq_nocase(str_trim(key), "charset")) return false;
-    return str_eq_nocase(str_trim(charset), "utf-8") || str_eq_nocase(str_trim(charset), "\"utf-8\"");
+    return str_eq_nocase(str_trim(charset), "utf-8") ||
+           str_eq_nocase(str_trim(charset), "\"utf-8\"");
 }
 
 enum err body_open(struct body *b, const struct body_schema *schema, struct store *store,
@@ -346,7 +348,8 @@ enum err body_close(struct body *b, struct problem *p) {
 void body_free(struct body *b) {
     for (int i = 0; i < b->n_files; i++)
         if (b->files[i].is_open) store_upload_drop(&b->files[i].upload);
-    for (int i = 0; i < b->n_docs; i++) doc_free(b->docs[i]);
+    for (int i = 0; i < b->n_docs; i++)
+        doc_free(b->docs[i]);
     buf_free(&b->text);
     arena_free(&b->mem);
     *b = (struct body){0};

@@ -28,7 +28,16 @@ enum {
     BODY_NAME_MAX = MULTIPART_NAME_MAX,
 };
 
-enum body_kind { BODY_TEXT, BODY_INT, BODY_REAL, BODY_BOOL, BODY_NULL, BODY_EMPTY, BODY_DEEP, BODY_FILE };
+enum body_kind {
+    BODY_TEXT,
+    BODY_INT,
+    BODY_REAL,
+    BODY_BOOL,
+    BODY_NULL,
+    BODY_EMPTY,
+    BODY_DEEP,
+    BODY_FILE
+};
 
 /* What stands behind the name: nothing, [member] or []. */
 enum body_shape { BODY_WHOLE, BODY_MEMBER, BODY_ELEMENT };
@@ -36,7 +45,7 @@ enum body_shape { BODY_WHOLE, BODY_MEMBER, BODY_ELEMENT };
 struct body_field {
     const char *name;
     enum body_shape shape;
-    const char *member; /* "" unless BODY_MEMBER */
+    const char *member;  /* "" unless BODY_MEMBER */
     enum body_kind kind; /* EMPTY: {} or []; DEEP: an object or array below a member */
     bool is_loose;
     struct str text; /* TEXT */
@@ -72,8 +81,8 @@ struct body {
     struct doc *docs[BODY_DOCS_MAX];
     int n_files;
     struct body_file files[BODY_FILES_MAX];
-    struct buf text;      /* the JSON body, or the text part that is being read */
-    size_t n_small_text;  /* bytes of all text parts that hold no data URL */
+    struct buf text;     /* the JSON body, or the text part that is being read */
+    size_t n_small_text; /* bytes of all text parts that hold no data URL */
     int64_t n_bytes, max_bytes;
     struct multipart form;
     struct body_field part; /* the part that is being read */

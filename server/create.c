@@ -47,8 +47,7 @@ static enum err store_picture(struct create *c) {
         body_data_url(c->body, in->url, in->param, &in->file, &c->problem) != ERR_OK)
         return ERR_INPUT;
     struct body_file *file = &c->body->files[in->file];
-    if (validate_image(asset, file, in->param, &extension, &c->problem) != ERR_OK)
-        return ERR_INPUT;
+    if (validate_image(asset, file, in->param, &extension, &c->problem) != ERR_OK) return ERR_INPUT;
     file->is_open = false;
     if (store_upload_end(&file->upload, &object, extension, &f) != ERR_OK) return is_ours(c, &f);
     memcpy(asset->sha256, object.sha256, sizeof(asset->sha256));
@@ -103,8 +102,8 @@ static void draw_seed(struct job *job) {
 
 /* A rough figure for fairness between tenants: what matters is the ratio of two jobs. */
 static int64_t estimate_ms(const struct job *job) {
-    int64_t n_frames = job->num_frames ? job->num_frames
-                                       : (int64_t)job->seconds * (job->fps ? job->fps : 16);
+    int64_t n_frames =
+        job->num_frames ? job->num_frames : (int64_t)job->seconds * (job->fps ? job->fps : 16);
     int64_t cost = n_frames * job->width * job->height / 20000;
     return cost < 1 ? 1 : cost;
 }

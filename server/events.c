@@ -37,9 +37,9 @@ static void free_feed(void *ctx) {
 /* ---- writing events ---- */
 
 static const char *const status_events[JOB_STATE_COUNT] = {
-    [JOB_STATE_QUEUED] = "video.queued",         [JOB_STATE_SCHEDULED] = "video.queued",
-    [JOB_STATE_RUNNING] = "video.in_progress",   [JOB_STATE_SUCCEEDED] = "video.completed",
-    [JOB_STATE_FAILED] = "video.failed",         [JOB_STATE_CANCELED] = "video.failed",
+    [JOB_STATE_QUEUED] = "video.queued",       [JOB_STATE_SCHEDULED] = "video.queued",
+    [JOB_STATE_RUNNING] = "video.in_progress", [JOB_STATE_SUCCEEDED] = "video.completed",
+    [JOB_STATE_FAILED] = "video.failed",       [JOB_STATE_CANCELED] = "video.failed",
     [JOB_STATE_EXPIRED] = "video.failed",
 };
 

@@ -18,8 +18,8 @@ const char *field_name(const struct body_field *f) {
 }
 
 static const char *const kinds[] = {
-    [BODY_TEXT] = "a string", [BODY_INT] = "a number",      [BODY_REAL] = "a number",
-    [BODY_BOOL] = "a boolean", [BODY_NULL] = "null",        [BODY_EMPTY] = "an empty object or list",
+    [BODY_TEXT] = "a string",  [BODY_INT] = "a number", [BODY_REAL] = "a number",
+    [BODY_BOOL] = "a boolean", [BODY_NULL] = "null",    [BODY_EMPTY] = "an empty object or list",
     [BODY_DEEP] = "an object", [BODY_FILE] = "a file",
 };
 
@@ -59,7 +59,8 @@ enum err field_int(const struct body_field *f, int64_t min, int64_t max, int64_t
     const char *name = field_name(f);
     int64_t v = f->integer;
     bool is_number = f->kind == BODY_INT;
-    if (f->kind == BODY_TEXT && f->is_loose) is_number = str_parse_i64(f->text, INT64_MIN, INT64_MAX, &v);
+    if (f->kind == BODY_TEXT && f->is_loose)
+        is_number = str_parse_i64(f->text, INT64_MIN, INT64_MAX, &v);
     bool is_text_form = f->kind == BODY_TEXT && f->is_loose;
     if (!is_number && !is_text_form) return wrong_type(f, "an integer", p);
     if (!is_number || v < min || v > max) {
@@ -82,8 +83,8 @@ enum err field_real(const struct body_field *f, double min, double max, double *
     if (is_text_form) is_number = str_parse_f64(f->text, -HUGE_VAL, HUGE_VAL, &v);
     if (!is_number && !is_text_form) return wrong_type(f, "a number", p);
     if (!is_number || !(v >= min && v <= max))
-        return problem_set(p, PROBLEM_INVALID_VALUE, name, "%s must be a number from %g to %g", name,
-                           min, max);
+        return problem_set(p, PROBLEM_INVALID_VALUE, name, "%s must be a number from %g to %g",
+                           name, min, max);
     *out = v;
     return ERR_OK;
 }

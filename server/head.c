@@ -114,8 +114,8 @@ static bool is_host(struct str host) {
 }
 
 static enum err check_single(const struct request *req, bool needs_host, struct problem *p) {
-    static const char *const single[] = {"host", "authorization", "content-type", "range",
-                                         "idempotency-key", "expect", "if-range"};
+    static const char *const single[] = {
+        "host", "authorization", "content-type", "range", "idempotency-key", "expect", "if-range"};
     struct str value = {0};
     for (int i = 0; i < COUNT_OF(single); i++)
         if (count(req, single[i], &value) > 1)

@@ -16,7 +16,7 @@
 struct head {
     const char *version;
     const char *target, *target_end; /* in the library's memory, when it was first seen */
-    int n_headers_seen; /* may be more than the request kept */
+    int n_headers_seen;              /* may be more than the request kept */
     bool is_target_long;
 };
 

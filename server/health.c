@@ -83,7 +83,8 @@ void health_queue(struct server *s, struct request *req) {
     doc_put_int(&o, "scheduled", stat->n_scheduled);
     doc_put_int(&o, "workers", stat->n_workers);
     doc_open_array(&o, "lanes");
-    for (int i = 0; i < stat->n_lanes; i++) put_lane(&o, &stat->lane[i]);
+    for (int i = 0; i < stat->n_lanes; i++)
+        put_lane(&o, &stat->lane[i]);
     doc_close_array(&o);
     mem_free(stat);
     finish(req, &o, 200);
@@ -104,7 +105,8 @@ void health_models(struct server *s, struct request *req) {
     begin(req, &o);
     doc_put_text(&o, "object", "list");
     doc_open_array(&o, "data");
-    for (int i = 0; i < s->models.n_rows; i++) models_put(&o, NULL, &s->models.rows[i]);
+    for (int i = 0; i < s->models.n_rows; i++)
+        models_put(&o, NULL, &s->models.rows[i]);
     doc_close_array(&o);
     finish(req, &o, 200);
 }

@@ -84,7 +84,8 @@ static void read_peer(struct exchange *ex) {
         MHD_get_connection_info(ex->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     const struct sockaddr *sa = info ? info->client_addr : NULL;
     const void *addr = NULL;
-    if (sa && sa->sa_family == AF_INET) addr = &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+    if (sa && sa->sa_family == AF_INET)
+        addr = &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
     if (sa && sa->sa_family == AF_INET6)
         addr = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
     if (addr) (void)inet_ntop(sa->sa_family, addr, ex->peer, sizeof(ex->peer));
@@ -100,7 +101,10 @@ static void read_head(struct exchange *ex, const char *method, const char *versi
     req->is_head = str_eq(req->method, "HEAD");
     split_target(ex);
     read_peer(ex);
-    struct head head = {.version = version, .target = ex->raw, .target_end = ex->raw_end, .n_headers_seen = n,
+    struct head head = {.version = version,
+                        .target = ex->raw,
+                        .target_end = ex->raw_end,
+                        .n_headers_seen = n,
                         .is_target_long = ex->is_target_long};
     if (head_check(&head, req, &p) == ERR_OK) return;
     req->reply.must_close = true;
@@ -258,9 +262,11 @@ bool http_is_loopback(const char *address) {
     return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
+/* poll, not epoll: this release's edge-triggered loop misses a FIN that comes together with the
+ * last bytes, and a broken upload would stay until the idle timeout. */
 static struct MHD_Daemon *start_daemon(struct http *h, const struct http_opts *o,
                                        const struct sockaddr_storage *sa) {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_SUSPEND_RESUME | MHD_USE_ITC |
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_SUSPEND_RESUME | MHD_USE_ITC |
                      (sa->ss_family == AF_INET6 ? MHD_USE_IPv6 : 0u);
     return MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, (const struct sockaddr *)sa,
@@ -296,13 +302,17 @@ enum err http_start(struct http **out, const struct http_app *app, const struct 
     return ERR_OK;
 }
 
-int http_port(const struct http *h) { return h->port; }
+int http_port(const struct http *h) {
+    return h->port;
+}
 
 int http_count_active(const struct http *h) {
     return atomic_load(&((struct http *)(uintptr_t)h)->n_active);
 }
 
-void http_quiesce(struct http *h) { h->listen_fd = MHD_quiesce_daemon(h->daemon); }
+void http_quiesce(struct http *h) {
+    h->listen_fd = MHD_quiesce_daemon(h->daemon);
+}
 
 void http_stop(struct http *h) {
     if (!h) return;

@@ -27,7 +27,8 @@ struct hub {
 /* Ids are UUIDv7: their last digits are random. */
 static unsigned bucket_of(const char *job) {
     unsigned h = 5381;
-    for (; *job; job++) h = h * 33 + (unsigned char)*job;
+    for (; *job; job++)
+        h = h * 33 + (unsigned char)*job;
     return h % BUCKETS;
 }
 

@@ -25,7 +25,7 @@ struct hub_watcher {
     char tenant[QUEUE_NAME_MAX];
     bool is_listed;
     bool is_asleep;
-    bool is_marked; /* something happened since the last hub_sleep() */
+    bool is_marked;  /* something happened since the last hub_sleep() */
     int64_t wake_ms; /* monotonic */
 };
 

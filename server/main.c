@@ -60,7 +60,8 @@ static void drain(struct server *s, struct doors *d, const sigset_t *set) {
     atomic_store(&s->is_closed, true);
     hub_drain(s->hub);
     int64_t until = now_mono_ms() + s->opts.drain_ms;
-    while (http_count_active(d->api) > 0 && now_mono_ms() < until) must_leave_at_once(set, TICK_MS);
+    while (http_count_active(d->api) > 0 && now_mono_ms() < until)
+        must_leave_at_once(set, TICK_MS);
     log_line(LOG_INFO, "server.down", "cut=%d", http_count_active(d->api));
 }
 
@@ -88,7 +89,8 @@ static enum err run(struct server *s, struct fail *f) {
     TRY(open_doors(&d, s, f));
     log_line(LOG_INFO, "server.up", "port=%d metrics_port=%d pid=%d", http_port(d.api),
              http_port(d.metrics), (int)getpid());
-    while (sigwaitinfo(&set, NULL) < 0) continue;
+    while (sigwaitinfo(&set, NULL) < 0)
+        continue;
     drain(s, &d, &set);
 out:
     http_stop(d.api);

@@ -49,7 +49,8 @@ enum err meter_make(struct meter **out, const struct route_table *routes, struct
         m->rows[i] = (struct metrics_row){"misora_http_requests_total", m->labels[i],
                                           METRICS_COUNTER, "Requests by route and status class."};
     }
-    for (int i = 0; i < SINGLE_COUNT; i++) m->rows[m->first_single + i] = singles[i];
+    for (int i = 0; i < SINGLE_COUNT; i++)
+        m->rows[m->first_single + i] = singles[i];
     enum err rc = metrics_make(&m->metrics, m->rows, m->first_single + SINGLE_COUNT, f);
     if (rc != ERR_OK) {
         mem_free(m);
@@ -73,11 +74,13 @@ void meter_request(struct meter *m, const struct route *route, int status, int64
     metrics_observe(m->metrics, m->first_single + SINGLE_SECONDS, (double)took_us / 1e6);
 }
 
-void meter_job(struct meter *m) { metrics_add(m->metrics, m->first_single + SINGLE_JOBS, 1); }
+void meter_job(struct meter *m) {
+    metrics_add(m->metrics, m->first_single + SINGLE_JOBS, 1);
+}
 
 void meter_set(struct meter *m, enum meter_gauge gauge, double v) {
-    metrics_set(m->metrics, m->first_single + (gauge == METER_PARKED ? SINGLE_PARKED : SINGLE_ACTIVE),
-                v);
+    metrics_set(m->metrics,
+                m->first_single + (gauge == METER_PARKED ? SINGLE_PARKED : SINGLE_ACTIVE), v);
 }
 
 enum err meter_write(struct meter *m, struct buf *out, struct fail *f) {

@@ -19,22 +19,26 @@ static bool is_boundary_char(char c) {
 static bool find_param(struct str s, const char *name, struct str *out) {
     size_t i = 0;
     while (i < s.n) {
-        while (i < s.n && (s.p[i] == ';' || s.p[i] == ' ' || s.p[i] == '\t')) i++;
+        while (i < s.n && (s.p[i] == ';' || s.p[i] == ' ' || s.p[i] == '\t'))
+            i++;
         size_t key = i;
-        while (i < s.n && s.p[i] != '=' && s.p[i] != ';') i++;
+        while (i < s.n && s.p[i] != '=' && s.p[i] != ';')
+            i++;
         struct str key_str = str_trim((struct str){s.p + key, i - key});
         if (i >= s.n || s.p[i] == ';') continue;
         i++; /* '=' */
         struct str value;
         if (i < s.n && s.p[i] == '"') {
             size_t from = ++i;
-            while (i < s.n && s.p[i] != '"') i += s.p[i] == '\\' && i + 1 < s.n ? 2 : 1;
+            while (i < s.n && s.p[i] != '"')
+                i += s.p[i] == '\\' && i + 1 < s.n ? 2 : 1;
             if (i >= s.n) return false;
             value = (struct str){s.p + from, i - from};
             i++;
         } else {
             size_t from = i;
-            while (i < s.n && s.p[i] != ';') i++;
+            while (i < s.n && s.p[i] != ';')
+                i++;
             value = str_trim((struct str){s.p + from, i - from});
         }
         if (str_eq_nocase(key_str, name)) {
@@ -66,8 +70,7 @@ enum err multipart_open(struct multipart *m, struct str content_type,
     for (size_t i = 0; i < boundary.n; i++)
         if (!is_boundary_char(boundary.p[i]))
             return broken(m, p, "the boundary holds a character that RFC 2046 does not allow");
-    if (boundary.p[boundary.n - 1] == ' ')
-        return broken(m, p, "the boundary ends with a blank");
+    if (boundary.p[boundary.n - 1] == ' ') return broken(m, p, "the boundary ends with a blank");
     memcpy(m->mark, "\r\n--", 4);
     memcpy(m->mark + 4, boundary.p, boundary.n);
     m->n_mark = boundary.n + 4;
@@ -82,17 +85,17 @@ static bool is_printable(struct str s) {
     return true;
 }
 
-static enum err read_disposition(struct multipart *m, struct multipart_part *part,
-                                 struct str value, struct problem *p) {
+static enum err read_disposition(struct multipart *m, struct multipart_part *part, struct str value,
+                                 struct problem *p) {
     struct str params, name, file;
     if (!str_eq_nocase(cut_type(value, &params), "form-data"))
         return broken(m, p, "a part is not form-data: write Content-Disposition: form-data; name=");
     if (!find_param(params, "name", &name) || name.n == 0)
-        return broken(m, p, "a part has no name: write Content-Disposition: form-data; name=\"..\"");
+        return broken(m, p,
+                      "a part has no name: write Content-Disposition: form-data; name=\"..\"");
     if (!str_copy(part->name, sizeof(part->name), name) || memchr(name.p, 0, name.n))
         return broken(m, p, "the name of a part is longer than 199 bytes or holds a NUL");
-    part->is_file = find_param(params, "filename", &file) ||
-                    find_param(params, "filename*", &file);
+    part->is_file = find_param(params, "filename", &file) || find_param(params, "filename*", &file);
     if (part->is_file) part->file_name = file;
     return ERR_OK;
 }
@@ -128,9 +131,9 @@ static enum err read_head(struct multipart *m, struct problem *p) {
         if (read_head_line(m, &part, line, p) != ERR_OK) return ERR_INPUT;
     }
     if (!part.name[0])
-        return broken(m, p, "a part has no name: write Content-Disposition: form-data; name=\"..\"");
-    if (++m->n_parts > MULTIPART_PARTS_MAX)
-        return broken(m, p, "there are more than 64 parts");
+        return broken(m, p,
+                      "a part has no name: write Content-Disposition: form-data; name=\"..\"");
+    if (++m->n_parts > MULTIPART_PARTS_MAX) return broken(m, p, "there are more than 64 parts");
     if (m->sink.begin(m->sink.ctx, &part, p) != ERR_OK) {
         m->state = MULTIPART_BROKEN;
         return ERR_INPUT;
@@ -224,9 +227,9 @@ static enum err take_head(struct multipart *m, const char *bytes, size_t n, size
             return broken(m, p, "the head of a part is longer than 8192 bytes");
         m->held[m->n_held++] = bytes[i];
         *used = i + 1;
-        bool is_empty_line =
-            bytes[i] == '\n' && ((m->n_held == 2 && m->held[0] == '\r') ||
-                                 (m->n_held >= 4 && !memcmp(m->held + m->n_held - 4, "\r\n\r\n", 4)));
+        bool is_empty_line = bytes[i] == '\n' &&
+                             ((m->n_held == 2 && m->held[0] == '\r') ||
+                              (m->n_held >= 4 && !memcmp(m->held + m->n_held - 4, "\r\n\r\n", 4)));
         if (!is_empty_line) continue;
         m->n_held -= 2;
         return read_head(m, p);

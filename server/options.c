@@ -26,8 +26,8 @@ static const struct config_row rows[] = {
      "directory of videos and uploads, the same as the workers'"},
     {"models_dir", CONFIG_TEXT, AT(models_dir), "models", 0, 900,
      "directory whose folders are models; their ids are misora-FOLDER"},
-    {"model_aliases", CONFIG_TEXT, AT(model_aliases), "sora-2=misora-tiny,sora-2-pro=misora-tiny", 0,
-     2048, "other names of models: name=id,name=id"},
+    {"model_aliases", CONFIG_TEXT, AT(model_aliases), "sora-2=misora-tiny,sora-2-pro=misora-tiny",
+     0, 2048, "other names of models: name=id,name=id"},
     {"lane", CONFIG_TEXT, AT(lane), "default", 1, 60, "queue that new jobs join"},
     {"log_level", CONFIG_TEXT, AT(log_level), "info", 4, 5, "debug, info, warn or error"},
     {"no_auth", CONFIG_BOOL, AT(no_auth), "off", 0, 0,
@@ -73,14 +73,16 @@ const struct config_table options_table = {
 enum err options_check(const struct options *o, struct fail *f) {
     enum log_level level;
     if (!log_parse_level(o->log_level, &level))
-        return FAIL(f, ERR_CONFIG, "log_level is %s; need debug, info, warn or error", o->log_level);
+        return FAIL(f, ERR_CONFIG, "log_level is %s; need debug, info, warn or error",
+                    o->log_level);
     if (o->no_auth && !http_is_loopback(o->bind))
         return FAIL(f, ERR_CONFIG, "no_auth needs bind on loopback, not %s: anybody could use it",
                     o->bind);
     if (!o->behind_proxy && !http_is_loopback(o->bind))
         return FAIL(f, ERR_CONFIG,
                     "bind %s is open to the network; put deploy/nginx.conf in front and set "
-                    "behind_proxy, or bind 127.0.0.1", o->bind);
+                    "behind_proxy, or bind 127.0.0.1",
+                    o->bind);
     if (o->max_parked >= o->max_connections)
         return FAIL(f, ERR_CONFIG, "max_parked %lld must be below max_connections %lld",
                     (long long)o->max_parked, (long long)o->max_connections);

@@ -44,8 +44,8 @@ static bool read_number(struct request *req, const char *name, int64_t max, int6
     int found = request_query(req, name, &s);
     if (found == 0) return true;
     if (found == 1 && str_parse_i64(s, 0, max, out)) return true;
-    request_reply_error(req, PROBLEM_INVALID_VALUE, name, "%s must be a whole number from 0 to %lld",
-                        name, (long long)max);
+    request_reply_error(req, PROBLEM_INVALID_VALUE, name,
+                        "%s must be a whole number from 0 to %lld", name, (long long)max);
     return false;
 }
 
@@ -71,8 +71,8 @@ static bool look(struct server *s, struct request *req, struct poll *p) {
     struct redis *r = NULL;
     struct fail f = {0};
     struct queue_view view = {0};
-    bool is_over = now_mono_ms() >= p->deadline_ms || !p->watcher.is_listed ||
-                   hub_is_draining(s->hub);
+    bool is_over =
+        now_mono_ms() >= p->deadline_ms || !p->watcher.is_listed || hub_is_draining(s->hub);
     if (server_borrow(s, req, &r) != ERR_OK) return true;
     enum err rc = queue_view_get(r, &view, p->id, req->tenant, &f);
     redis_pool_give(s->pool, r);

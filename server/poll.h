@@ -12,7 +12,7 @@
 struct poll {
     struct server *server;
     struct hub_watcher watcher;
-    int64_t deadline_ms; /* monotonic */
+    int64_t deadline_ms;    /* monotonic */
     int64_t after_progress; /* below 0: only the end of the job counts */
     char id[QUEUE_ID_MAX];
     struct video_extra extra;

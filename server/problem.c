@@ -7,7 +7,7 @@
 #include "common/base/assert.h"
 
 static const struct problem_row rows[PROBLEM_COUNT] = {
-#define X(name, status, type, code, retry, advice)                                                 \
+#define X(name, status, type, code, retry, advice) \
     [PROBLEM_##name] = {status, type, code, retry, advice},
     PROBLEM_MAP(X)
 #undef X
@@ -22,7 +22,8 @@ const struct problem_row *problem_row(enum problem_kind kind) {
 static void trim_utf8(char *text, size_t cap, int n) {
     if (n < (int)cap) return;
     size_t at = cap - 1;
-    while (at > 0 && ((unsigned char)text[at - 1] & 0xC0) == 0x80) at--;
+    while (at > 0 && ((unsigned char)text[at - 1] & 0xC0) == 0x80)
+        at--;
     if (at > 0 && (unsigned char)text[at - 1] >= 0xC0) text[at - 1] = 0;
 }
 

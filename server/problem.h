@@ -13,46 +13,46 @@
  * retry_after_s: 0 = no header. advice: x-should-retry, which wins over the SDKs' own rules; an
  * empty text sends no such header. */
 #define PROBLEM_REQUEST "invalid_request_error"
-#define PROBLEM_MAP(X)                                                                             \
-    X(MISSING_PARAMETER, 400, PROBLEM_REQUEST, "missing_required_parameter", 0, "")                \
-    X(INVALID_TYPE, 400, PROBLEM_REQUEST, "invalid_type", 0, "")                                   \
-    X(INVALID_VALUE, 400, PROBLEM_REQUEST, "invalid_value", 0, "")                                 \
-    X(UNKNOWN_PARAMETER, 400, PROBLEM_REQUEST, "unknown_parameter", 0, "")                         \
-    X(INVALID_JSON, 400, PROBLEM_REQUEST, "invalid_json", 0, "")                                   \
-    X(INVALID_MULTIPART, 400, PROBLEM_REQUEST, "invalid_multipart", 0, "")                         \
-    X(INVALID_MEDIA, 400, PROBLEM_REQUEST, "invalid_media", 0, "")                                 \
-    X(UNSUPPORTED_OPERATION, 400, PROBLEM_REQUEST, "unsupported_operation", 0, "")                 \
-    X(INVALID_REQUEST, 400, PROBLEM_REQUEST, "invalid_request", 0, "")                             \
-    X(INVALID_API_KEY, 401, PROBLEM_REQUEST, "invalid_api_key", 0, "")                             \
-    X(FORBIDDEN, 403, "permission_error", "forbidden", 0, "")                                      \
-    X(URL_NOT_ALLOWED, 403, "permission_error", "url_not_allowed", 0, "")                          \
-    X(NOT_FOUND, 404, PROBLEM_REQUEST, "not_found", 0, "")                                         \
-    X(VIDEO_NOT_FOUND, 404, PROBLEM_REQUEST, "video_not_found", 0, "")                             \
-    X(MODEL_NOT_FOUND, 404, PROBLEM_REQUEST, "model_not_found", 0, "")                             \
-    X(VIDEO_NOT_READY, 404, PROBLEM_REQUEST, "video_not_ready", 2, "")                             \
-    X(METHOD_NOT_ALLOWED, 405, PROBLEM_REQUEST, "method_not_allowed", 0, "")                       \
-    X(SOURCE_NOT_COMPLETED, 409, "conflict_error", "source_not_completed", 0, "false")             \
-    X(JOB_NOT_QUEUED, 409, "conflict_error", "job_not_queued", 0, "false")                         \
-    X(VIDEO_EXPIRED, 410, PROBLEM_REQUEST, "video_expired", 0, "")                                 \
-    X(PAYLOAD_TOO_LARGE, 413, PROBLEM_REQUEST, "payload_too_large", 0, "")                         \
-    X(UNSUPPORTED_MEDIA_TYPE, 415, PROBLEM_REQUEST, "unsupported_media_type", 0, "")               \
-    X(RANGE_NOT_SATISFIABLE, 416, PROBLEM_REQUEST, "range_not_satisfiable", 0, "")                 \
-    X(IDEMPOTENCY_KEY_REUSED, 422, PROBLEM_REQUEST, "idempotency_key_reused", 0, "")               \
-    X(RATE_LIMIT_EXCEEDED, 429, "rate_limit_error", "rate_limit_exceeded", 1, "")                  \
-    X(QUEUE_FULL, 429, "rate_limit_error", "queue_full", 10, "")                                   \
-    X(TOO_MANY_JOBS, 429, "rate_limit_error", "too_many_jobs", 10, "")                             \
-    X(HEADERS_TOO_LARGE, 431, PROBLEM_REQUEST, "headers_too_large", 0, "")                         \
-    X(INTERNAL_ERROR, 500, "server_error", "internal_error", 0, "")                                \
-    X(NOT_SUPPORTED, 501, PROBLEM_REQUEST, "transfer_coding_not_supported", 0, "false")            \
-    X(UNAVAILABLE, 503, "server_error", "unavailable", 2, "")                                      \
-    X(DRAINING, 503, "server_error", "draining", 1, "")                                            \
+#define PROBLEM_MAP(X)                                                                  \
+    X(MISSING_PARAMETER, 400, PROBLEM_REQUEST, "missing_required_parameter", 0, "")     \
+    X(INVALID_TYPE, 400, PROBLEM_REQUEST, "invalid_type", 0, "")                        \
+    X(INVALID_VALUE, 400, PROBLEM_REQUEST, "invalid_value", 0, "")                      \
+    X(UNKNOWN_PARAMETER, 400, PROBLEM_REQUEST, "unknown_parameter", 0, "")              \
+    X(INVALID_JSON, 400, PROBLEM_REQUEST, "invalid_json", 0, "")                        \
+    X(INVALID_MULTIPART, 400, PROBLEM_REQUEST, "invalid_multipart", 0, "")              \
+    X(INVALID_MEDIA, 400, PROBLEM_REQUEST, "invalid_media", 0, "")                      \
+    X(UNSUPPORTED_OPERATION, 400, PROBLEM_REQUEST, "unsupported_operation", 0, "")      \
+    X(INVALID_REQUEST, 400, PROBLEM_REQUEST, "invalid_request", 0, "")                  \
+    X(INVALID_API_KEY, 401, PROBLEM_REQUEST, "invalid_api_key", 0, "")                  \
+    X(FORBIDDEN, 403, "permission_error", "forbidden", 0, "")                           \
+    X(URL_NOT_ALLOWED, 403, "permission_error", "url_not_allowed", 0, "")               \
+    X(NOT_FOUND, 404, PROBLEM_REQUEST, "not_found", 0, "")                              \
+    X(VIDEO_NOT_FOUND, 404, PROBLEM_REQUEST, "video_not_found", 0, "")                  \
+    X(MODEL_NOT_FOUND, 404, PROBLEM_REQUEST, "model_not_found", 0, "")                  \
+    X(VIDEO_NOT_READY, 404, PROBLEM_REQUEST, "video_not_ready", 2, "")                  \
+    X(METHOD_NOT_ALLOWED, 405, PROBLEM_REQUEST, "method_not_allowed", 0, "")            \
+    X(SOURCE_NOT_COMPLETED, 409, "conflict_error", "source_not_completed", 0, "false")  \
+    X(JOB_NOT_QUEUED, 409, "conflict_error", "job_not_queued", 0, "false")              \
+    X(VIDEO_EXPIRED, 410, PROBLEM_REQUEST, "video_expired", 0, "")                      \
+    X(PAYLOAD_TOO_LARGE, 413, PROBLEM_REQUEST, "payload_too_large", 0, "")              \
+    X(UNSUPPORTED_MEDIA_TYPE, 415, PROBLEM_REQUEST, "unsupported_media_type", 0, "")    \
+    X(RANGE_NOT_SATISFIABLE, 416, PROBLEM_REQUEST, "range_not_satisfiable", 0, "")      \
+    X(IDEMPOTENCY_KEY_REUSED, 422, PROBLEM_REQUEST, "idempotency_key_reused", 0, "")    \
+    X(RATE_LIMIT_EXCEEDED, 429, "rate_limit_error", "rate_limit_exceeded", 1, "")       \
+    X(QUEUE_FULL, 429, "rate_limit_error", "queue_full", 10, "")                        \
+    X(TOO_MANY_JOBS, 429, "rate_limit_error", "too_many_jobs", 10, "")                  \
+    X(HEADERS_TOO_LARGE, 431, PROBLEM_REQUEST, "headers_too_large", 0, "")              \
+    X(INTERNAL_ERROR, 500, "server_error", "internal_error", 0, "")                     \
+    X(NOT_SUPPORTED, 501, PROBLEM_REQUEST, "transfer_coding_not_supported", 0, "false") \
+    X(UNAVAILABLE, 503, "server_error", "unavailable", 2, "")                           \
+    X(DRAINING, 503, "server_error", "draining", 1, "")                                 \
     X(VERSION_NOT_SUPPORTED, 505, PROBLEM_REQUEST, "http_version_not_supported", 0, "")
 
 enum problem_kind {
 #define X(name, status, type, code, retry, advice) PROBLEM_##name,
     PROBLEM_MAP(X)
 #undef X
-    PROBLEM_COUNT
+        PROBLEM_COUNT
 };
 
 struct problem_row {

@@ -82,7 +82,8 @@ void request_reply_header(struct request *req, const char *name, const char *fmt
     int n = vsnprintf(text, sizeof(text), fmt, args);
     va_end(args);
     ASSERT(n >= 0 && n < (int)sizeof(text) && req->reply.n_headers < REPLY_HEADERS_MAX);
-    for (int i = 0; i < n; i++) ASSERT((unsigned char)text[i] >= 0x20 && text[i] != 0x7f);
+    for (int i = 0; i < n; i++)
+        ASSERT((unsigned char)text[i] >= 0x20 && text[i] != 0x7f);
     const char *kept = arena_copy(&req->mem, text, (size_t)n);
     if (!kept) return;
     req->reply.headers[req->reply.n_headers].name = name;

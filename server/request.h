@@ -18,9 +18,9 @@
 
 enum {
     REQUEST_HEADERS_MAX = 64,
-    REQUEST_TARGET_MAX = 8192,  /* path and query, bytes */
-    REQUEST_PATH_MAX = 256,     /* longer paths are nobody's */
-    REQUEST_QUERY_MAX = 32,     /* parameters */
+    REQUEST_TARGET_MAX = 8192, /* path and query, bytes */
+    REQUEST_PATH_MAX = 256,    /* longer paths are nobody's */
+    REQUEST_QUERY_MAX = 32,    /* parameters */
     REQUEST_MEMORY_MAX = 64 * 1024 * 1024,
     REPLY_HEADERS_MAX = 32,
     REPLY_BODY_MAX = 8 * 1024 * 1024,
@@ -78,9 +78,9 @@ struct request {
 
     struct arena mem; /* dies with the exchange */
     struct reply reply;
-    void *state;                   /* the handler's own: body being read, long poll */
+    void *state;                     /* the handler's own: body being read, long poll */
     void (*state_free)(void *state); /* runs when the exchange ends, however it ends */
-    void *exchange;                /* http.c's own */
+    void *exchange;                  /* http.c's own */
 };
 
 /* The value of a header, {NULL,0} when absent. */

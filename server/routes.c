@@ -36,5 +36,6 @@ static const struct route rows[] = {
 const struct route_table routes_api = {rows, COUNT_OF(rows)};
 
 void routes_print(FILE *to) {
-    for (int i = 0; i < COUNT_OF(rows); i++) fprintf(to, "%s %s\n", rows[i].method, rows[i].path);
+    for (int i = 0; i < COUNT_OF(rows); i++)
+        fprintf(to, "%s %s\n", rows[i].method, rows[i].path);
 }

@@ -8,12 +8,12 @@
 enum err server_open(struct server *s, struct fail *f) {
     const struct options *o = &s->opts;
     enum err rc = ERR_OK;
-    const struct redis_opts redis = {.url = o->redis_url,
-                                     .password = o->redis_password && o->redis_password[0]
-                                                     ? o->redis_password : NULL,
-                                     .ns = o->namespace,
-                                     .timeout_ms = REDIS_CALL_MS,
-                                     .max_conns = (int)o->threads + 8};
+    const struct redis_opts redis = {
+        .url = o->redis_url,
+        .password = o->redis_password && o->redis_password[0] ? o->redis_password : NULL,
+        .ns = o->namespace,
+        .timeout_ms = REDIS_CALL_MS,
+        .max_conns = (int)o->threads + 8};
     s->routes = &routes_api;
     s->store.root_fd = s->store.tmp_fd = s->store.obj_fd = -1;
     s->hooks = (struct guard_rules){.allow_http = o->webhook_http,

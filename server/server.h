@@ -30,12 +30,13 @@ struct server {
     struct meter *meter;
     struct auth *auth;
     const struct route_table *routes;
-    atomic_bool is_leaving;  /* SIGTERM came: /readyz says no */
-    atomic_bool is_closed;   /* the port is closed: whatever still comes is refused */
+    atomic_bool is_leaving; /* SIGTERM came: /readyz says no */
+    atomic_bool is_closed;  /* the port is closed: whatever still comes is refused */
     atomic_int n_large_bodies;
 };
 
-/* Opens everything that opts name; opts move into the server. server_close() ends it in any case. */
+/* Opens everything that opts name; opts move into the server. server_close() ends it in any case.
+ */
 MUST_CHECK enum err server_open(struct server *s, struct fail *f);
 void server_close(struct server *s);
 

@@ -4,9 +4,15 @@
 
 #include "common/base/assert.h"
 
-static int be16(const unsigned char *p) { return p[0] << 8 | p[1]; }
-static int le16(const unsigned char *p) { return p[0] | p[1] << 8; }
-static int le24(const unsigned char *p) { return p[0] | p[1] << 8 | p[2] << 16; }
+static int be16(const unsigned char *p) {
+    return p[0] << 8 | p[1];
+}
+static int le16(const unsigned char *p) {
+    return p[0] | p[1] << 8;
+}
+static int le24(const unsigned char *p) {
+    return p[0] | p[1] << 8 | p[2] << 16;
+}
 
 /* Clamped, so that a picture of 2^31 pixels stays a positive number that is too large. */
 static int be32(const unsigned char *p) {
@@ -29,8 +35,8 @@ static void read_jpeg(struct sniff_image *out, const unsigned char *p, size_t n)
             i++;
             continue;
         }
-        bool is_frame = marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 &&
-                        marker != 0xCC;
+        bool is_frame =
+            marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
         if (is_frame) {
             out->height = be16(p + i + 5);
             out->width = be16(p + i + 7);
@@ -77,13 +83,23 @@ static const struct {
     const char *magic;
     const char *name;
 } kinds[] = {
-    {0, "GIF8", "a GIF"},       {4, "ftyp", "an MP4 or HEIF file"},
-    {0, "%PDF", "a PDF"},       {0, "\x1A\x45\xDF\xA3", "a WebM or Matroska video"},
-    {0, "PK\x03\x04", "a ZIP"}, {0, "\x7f" "ELF", "a program"},
-    {0, "BM", "a BMP"},         {0, "II*", "a TIFF"},
-    {0, "MM", "a TIFF"},        {0, "<svg", "an SVG"},
-    {0, "<?xml", "XML"},        {0, "<html", "HTML"},
-    {0, "<!DOCTYPE", "HTML"},   {0, "#EXTM3U", "a playlist"},
+    {0, "GIF8", "a GIF"},
+    {4, "ftyp", "an MP4 or HEIF file"},
+    {0, "%PDF", "a PDF"},
+    {0, "\x1A\x45\xDF\xA3", "a WebM or Matroska video"},
+    {0, "PK\x03\x04", "a ZIP"},
+    {0,
+     "\x7f"
+     "ELF",
+     "a program"},
+    {0, "BM", "a BMP"},
+    {0, "II*", "a TIFF"},
+    {0, "MM", "a TIFF"},
+    {0, "<svg", "an SVG"},
+    {0, "<?xml", "XML"},
+    {0, "<html", "HTML"},
+    {0, "<!DOCTYPE", "HTML"},
+    {0, "#EXTM3U", "a playlist"},
 };
 
 const char *sniff_describe(const unsigned char *p, size_t n) {

@@ -172,10 +172,8 @@ static enum err take_input(struct draft *d, const struct body_field *f, struct s
     if (in->is_given)
         return problem_set(d->p, PROBLEM_INVALID_VALUE, "input_reference",
                            "input_reference is given as %s and as %s; send one", in->param, name);
-    *in = (struct validate_source){.is_given = true,
-                                   .file = f->kind == BODY_FILE ? f->file : -1,
-                                   .url = url,
-                                   .param = name};
+    *in = (struct validate_source){
+        .is_given = true, .file = f->kind == BODY_FILE ? f->file : -1, .url = url, .param = name};
     return ERR_OK;
 }
 
@@ -183,8 +181,9 @@ static enum err set_image_url(struct draft *d, const struct body_field *f) {
     struct str s = {0};
     if (field_text(f, LIMIT_DATA_URL_CHARS, &s, d->p) != ERR_OK) return ERR_INPUT;
     if (s.n < 5 || !str_eq_nocase((struct str){s.p, 5}, "data:"))
-        return unsupported(d, f, "addresses are not fetched; send the picture as a data: URL or as "
-                                 "a file part");
+        return unsupported(d, f,
+                           "addresses are not fetched; send the picture as a data: URL or as "
+                           "a file part");
     return take_input(d, f, s);
 }
 
@@ -211,11 +210,12 @@ static enum err set_priority_text(struct draft *d, const char *param, struct str
     char name[16];
     static const struct {
         const char *alias, *name;
-    } aliases[] = {{"flex", "low"},     {"default", "normal"}, {"auto", "normal"},
-                   {"standard", "normal"}, {"priority", "high"}, {"fast", "high"}};
+    } aliases[] = {{"flex", "low"},        {"default", "normal"}, {"auto", "normal"},
+                   {"standard", "normal"}, {"priority", "high"},  {"fast", "high"}};
     bool is_whole = str_copy(name, sizeof(name), s);
     for (int i = 0; i < COUNT_OF(aliases); i++)
-        if (str_eq(s, aliases[i].alias)) (void)str_copy(name, sizeof(name), str_of(aliases[i].name));
+        if (str_eq(s, aliases[i].alias))
+            (void)str_copy(name, sizeof(name), str_of(aliases[i].name));
     if (is_whole && job_priority_find(name, &d->out->job.priority)) return ERR_OK;
     return problem_set(d->p, PROBLEM_INVALID_VALUE, param, "%s must be low, normal or high", param);
 }
@@ -236,7 +236,8 @@ static enum err set_webhook_url(struct draft *d, const struct body_field *f) {
                            f->name, LIMIT_URL_BYTES);
     enum err rc = guard_url(NULL, url, d->rules->hooks, &fail);
     if (rc != ERR_OK)
-        return problem_set(d->p, rc == ERR_FORBIDDEN ? PROBLEM_URL_NOT_ALLOWED : PROBLEM_INVALID_VALUE,
+        return problem_set(d->p,
+                           rc == ERR_FORBIDDEN ? PROBLEM_URL_NOT_ALLOWED : PROBLEM_INVALID_VALUE,
                            f->name, "%s: %s", f->name, fail.text);
     d->out->job.webhook_url = url;
     return ERR_OK;
@@ -357,7 +358,7 @@ static enum err ignore(struct draft *d, const struct body_field *f) {
 static const struct rule {
     const char *name;
     apply_fn apply;
-    bool takes_parts; /* members, elements, or a file are its business */
+    bool takes_parts;    /* members, elements, or a file are its business */
     const char *same_as; /* both names may not be given at once */
 } rules[] = {
     {"prompt", set_prompt, false, NULL},
@@ -405,12 +406,12 @@ static const struct rule {
     {"generator_device", ignore, true, NULL},
 };
 
-static const char *const nested[] = {"input_reference", "image_reference", "metadata", "output",
-                                     "webhook_events", "webhook_events_filter", "characters",
-                                     "last_frame", NULL};
+static const char *const nested[] = {"input_reference", "image_reference", "metadata",
+                                     "output",          "webhook_events",  "webhook_events_filter",
+                                     "characters",      "last_frame",      NULL};
 static const char *const merged[] = {"extra_body", "extra_json", "extra_params", NULL};
-static const char *const large[] = {"input_reference", "image_reference", "reference_url",
-                                    "extra_", NULL};
+static const char *const large[] = {"input_reference", "image_reference", "reference_url", "extra_",
+                                    NULL};
 const struct body_schema validate_schema = {nested, merged, large};
 
 static const struct rule *find_rule(const char *name) {
@@ -429,9 +430,11 @@ static enum err unknown_field(struct draft *d, const struct body_field *f) {
     struct validate_result *out = d->out;
     const char *name = field_name(f);
     if (!d->rules->is_lenient)
-        return problem_set(d->p, PROBLEM_UNKNOWN_PARAMETER, name,
-                           "Unknown parameter: '%s'. Leave it out, or send Prefer: handling=lenient "
-                           "to have it ignored.", name);
+        return problem_set(
+            d->p, PROBLEM_UNKNOWN_PARAMETER, name,
+            "Unknown parameter: '%s'. Leave it out, or send Prefer: handling=lenient "
+            "to have it ignored.",
+            name);
     if (out->n_warnings < VALIDATE_WARNINGS_MAX)
         snprintf(out->warnings[out->n_warnings++], VALIDATE_WARNING_SIZE,
                  "unknown parameter '%s' was ignored", name);
@@ -449,7 +452,9 @@ static enum err apply_field(struct draft *d, const struct body_field *f) {
     if (field_is_empty(f) && r->apply != set_prompt && r->apply != set_metadata) return ERR_OK;
     if (f->kind == BODY_NULL && r->apply == set_prompt) return ERR_OK;
     if (!r->takes_parts && (f->shape != BODY_WHOLE || f->kind == BODY_FILE)) {
-        const char *got = f->kind == BODY_FILE ? "a file" : f->shape == BODY_ELEMENT ? "a list" : "an object";
+        const char *got = f->kind == BODY_FILE       ? "a file"
+                          : f->shape == BODY_ELEMENT ? "a list"
+                                                     : "an object";
         return problem_set(d->p, PROBLEM_INVALID_TYPE, name,
                            "Invalid type for '%s': expected a plain value, but got %s instead.",
                            f->name, got);
@@ -471,11 +476,13 @@ static enum err check_canvas(struct draft *d) {
 
 static enum err check_length(struct draft *d) {
     const struct job *job = &d->out->job;
-    int64_t n_frames = job->num_frames ? job->num_frames : (int64_t)job->seconds * (job->fps ? job->fps : 1);
+    int64_t n_frames =
+        job->num_frames ? job->num_frames : (int64_t)job->seconds * (job->fps ? job->fps : 1);
     if (n_frames > LIMIT_FRAMES_MAX)
         return problem_set(d->p, PROBLEM_INVALID_VALUE, "seconds",
                            "%d seconds at %d frames a second are %lld frames; at most %d are "
-                           "allowed", job->seconds, job->fps, (long long)n_frames, LIMIT_FRAMES_MAX);
+                           "allowed",
+                           job->seconds, job->fps, (long long)n_frames, LIMIT_FRAMES_MAX);
     return ERR_OK;
 }
 
@@ -546,8 +553,8 @@ enum err validate_headers(struct job *job, const struct request *req, struct pro
     if (after.n && !parse_duration(after, &job->deadline_seconds))
         return problem_set(p, PROBLEM_INVALID_VALUE, "Cancel-After",
                            "Cancel-After must be 1 s to 7 days, such as 90, 10m or 2h");
-    if (priority.n && (!str_copy(name, sizeof(name), priority) ||
-                       !job_priority_find(name, &job->priority)))
+    if (priority.n &&
+        (!str_copy(name, sizeof(name), priority) || !job_priority_find(name, &job->priority)))
         return problem_set(p, PROBLEM_INVALID_VALUE, "X-Fal-Queue-Priority",
                            "X-Fal-Queue-Priority must be low, normal or high");
     return ERR_OK;

@@ -17,9 +17,9 @@ enum { VALIDATE_WARNINGS_MAX = 8, VALIDATE_WARNING_SIZE = 160 };
 /* Where the first frame comes from: a file of the body, or a data: URL in a field. */
 struct validate_source {
     bool is_given;
-    int file;           /* index into body.files, -1: decode `url` first */
+    int file; /* index into body.files, -1: decode `url` first */
     struct str url;
-    const char *param;  /* its name for error texts */
+    const char *param; /* its name for error texts */
 };
 
 struct validate_result {
@@ -46,7 +46,6 @@ MUST_CHECK enum err validate_image(struct job_asset *asset, const struct body_fi
                                    const char *param, const char **extension, struct problem *p);
 
 /* Headers that stand for fields: X-Fal-Queue-Priority, Cancel-After. */
-MUST_CHECK enum err validate_headers(struct job *job, const struct request *req,
-                                     struct problem *p);
+MUST_CHECK enum err validate_headers(struct job *job, const struct request *req, struct problem *p);
 
 #endif

@@ -104,8 +104,10 @@ static void put_metadata(struct doc_out *o, const struct value *spec) {
 static void put_warnings(struct doc_out *o, const struct video_extra *extra,
                          const struct receipt *r) {
     doc_open_array(o, "warnings");
-    for (int i = 0; extra && i < extra->n_warnings; i++) doc_put_text(o, NULL, extra->warnings[i]);
-    for (int i = 0; i < r->n_warnings; i++) doc_put_text(o, NULL, r->warnings[i]);
+    for (int i = 0; extra && i < extra->n_warnings; i++)
+        doc_put_text(o, NULL, extra->warnings[i]);
+    for (int i = 0; i < r->n_warnings; i++)
+        doc_put_text(o, NULL, r->warnings[i]);
     doc_close_array(o);
 }
 

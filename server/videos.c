@@ -56,7 +56,9 @@ void videos_reply(struct server *s, struct request *req, const struct queue_job 
     request_reply_json(req, 200);
 }
 
-void videos_create(struct server *s, struct request *req) { create_run(s, req); }
+void videos_create(struct server *s, struct request *req) {
+    create_run(s, req);
+}
 
 void videos_get(struct server *s, struct request *req) {
     struct redis *r = NULL;
@@ -125,7 +127,8 @@ static enum err put_page(struct buf *out, const struct queue_page *page, struct 
     doc_open_object(&o, NULL);
     doc_put_text(&o, "object", "list");
     doc_open_array(&o, "data");
-    for (int i = 0; i < n; i++) TRY(video_put(&o, NULL, &page->job[i], NULL, f));
+    for (int i = 0; i < n; i++)
+        TRY(video_put(&o, NULL, &page->job[i], NULL, f));
     doc_close_array(&o);
     doc_put_text(&o, "first_id", n ? page->job[0].id : NULL);
     doc_put_text(&o, "last_id", n ? page->job[n - 1].id : NULL);
@@ -207,5 +210,6 @@ void videos_unsupported(struct server *s, struct request *req) {
     (void)s;
     request_reply_error(req, PROBLEM_UNSUPPORTED_OPERATION, "",
                         "this release makes videos from a prompt and a picture (POST /v1/videos); "
-                        "%.*s comes later", (int)req->path.n, req->path.p);
+                        "%.*s comes later",
+                        (int)req->path.n, req->path.p);
 }
