@@ -32,22 +32,41 @@ static int span_sphere(struct span *s, struct vec q, struct vec e) {
     return 1;
 }
 
+/* clip() for the two planes of one axis: the same numbers without the zeros. */
+static int clip_axis(struct span *s, float q, float e, struct vec n) {
+    float a, b;
+    if (e > -1e-9f && e < 1e-9f) return q <= 1 && q >= -1;
+    a = (1 - q) / e;
+    b = (1 + q) / -e;
+    if (e > 0) {
+        if (a < s->t1) s->t1 = a;
+        if (b > s->t0) {
+            s->t0 = b;
+            s->n = num_mul(n, -1);
+        }
+    } else {
+        if (b < s->t1) s->t1 = b;
+        if (a > s->t0) {
+            s->t0 = a;
+            s->n = n;
+        }
+    }
+    return s->t0 < s->t1;
+}
+
 static int span_box(struct span *s, struct vec q, struct vec e) {
-    return clip(s, num_vec(1, 0, 0), 1, q, e) && clip(s, num_vec(-1, 0, 0), 1, q, e) &&
-           clip(s, num_vec(0, 1, 0), 1, q, e) && clip(s, num_vec(0, -1, 0), 1, q, e) &&
-           clip(s, num_vec(0, 0, 1), 1, q, e) && clip(s, num_vec(0, 0, -1), 1, q, e);
+    return clip_axis(s, q.x, e.x, num_vec(1, 0, 0)) && clip_axis(s, q.y, e.y, num_vec(0, 1, 0)) &&
+           clip_axis(s, q.z, e.z, num_vec(0, 0, 1));
 }
 
 static int span_prism(struct span *s, struct vec q, struct vec e) {
     return clip(s, num_vec(2, 1, 0), 1, q, e) && clip(s, num_vec(-2, 1, 0), 1, q, e) &&
-           clip(s, num_vec(0, -1, 0), 1, q, e) && clip(s, num_vec(0, 0, 1), 1, q, e) &&
-           clip(s, num_vec(0, 0, -1), 1, q, e);
+           clip(s, num_vec(0, -1, 0), 1, q, e) && clip_axis(s, q.z, e.z, num_vec(0, 0, 1));
 }
 
 static int span_wedge(struct span *s, struct vec q, struct vec e) {
     return clip(s, num_vec(1, 1, 0), 0, q, e) && clip(s, num_vec(-1, 0, 0), 1, q, e) &&
-           clip(s, num_vec(0, -1, 0), 1, q, e) && clip(s, num_vec(0, 0, 1), 1, q, e) &&
-           clip(s, num_vec(0, 0, -1), 1, q, e);
+           clip(s, num_vec(0, -1, 0), 1, q, e) && clip_axis(s, q.z, e.z, num_vec(0, 0, 1));
 }
 
 /* The side r(y) = r0 + k y. A ray flatter than the side crosses it twice; a steeper one once on
@@ -72,7 +91,7 @@ static int span_cone(struct span *s, float top, struct vec q, struct vec e) {
     }
     p = num_along(q, e, s->t0);
     s->n = num_vec(p.x, -k * (r0 + k * p.y), p.z);
-    return clip(s, num_vec(0, 1, 0), 1, q, e) && clip(s, num_vec(0, -1, 0), 1, q, e);
+    return clip_axis(s, q.y, e.y, num_vec(0, 1, 0));
 }
 
 /* The nearest of the cylinder and the two end spheres, in the unscaled frame. */
@@ -144,27 +163,42 @@ static struct vec to_world(const struct solid *s, struct vec u) {
     return num_add(num_add(num_mul(s->ax, u.x), num_mul(s->ay, u.y)), num_mul(s->az, u.z));
 }
 
+/* The span of the ray inside the solid, bites not yet taken out; s->n is of the unit frame and
+ * gets its length back by *inv. 0 when nothing of it is in front of the eye and before `limit`. */
+static int span_ray(const struct solid *k, struct vec o, struct vec d, float limit, struct span *s,
+                    struct vec *inv) {
+    struct vec q = to_frame(k, num_sub(o, k->c)), e = to_frame(k, d);
+    *inv = num_vec(1, 1, 1);
+    if (k->kind != GEOMETRY_CAPSULE) {
+        *inv = num_vec(1 / k->h.x, 1 / k->h.y, 1 / k->h.z);
+        q = num_each(q, *inv);
+        e = num_each(e, *inv);
+    }
+    if (!span_of(s, k, q, e)) return 0;
+    if (k->cut_hi < 1 && !clip(s, num_vec(0, 1, 0), k->cut_hi, q, e)) return 0;
+    if (k->cut_lo > -1 && !clip(s, num_vec(0, -1, 0), -k->cut_lo, q, e)) return 0;
+    return s->t0 < limit && s->t0 < s->t1 && s->t1 >= NEAR_T;
+}
+
 int geometry_hit(const struct solid *k, struct vec o, struct vec d, struct hit *hit) {
     struct span s;
-    struct vec q, e, n, inv;
-    q = to_frame(k, num_sub(o, k->c));
-    e = to_frame(k, d);
-    inv = num_vec(1, 1, 1);
-    if (k->kind != GEOMETRY_CAPSULE) {
-        inv = num_vec(1 / k->h.x, 1 / k->h.y, 1 / k->h.z);
-        q = num_each(q, inv);
-        e = num_each(e, inv);
-    }
-    if (!span_of(&s, k, q, e)) return 0;
-    if (k->cut_hi < 1 && !clip(&s, num_vec(0, 1, 0), k->cut_hi, q, e)) return 0;
-    if (k->cut_lo > -1 && !clip(&s, num_vec(0, -1, 0), -k->cut_lo, q, e)) return 0;
-    if (s.t0 >= hit->t || s.t0 >= s.t1 || s.t1 < NEAR_T) return 0;
+    struct vec n, inv;
+    if (!span_ray(k, o, d, hit->t, &s, &inv)) return 0;
+    if (!k->n_bite && s.t0 < NEAR_T) return 0;
     n = num_unit(to_world(k, num_each(s.n, inv)));
     if (k->n_bite && !skip_bites(k, o, d, &s, &n)) return 0;
     if (s.t0 < NEAR_T || s.t0 >= hit->t) return 0;
     hit->t = s.t0;
     hit->n = n;
     return 1;
+}
+
+int geometry_blocks(const struct solid *k, struct vec o, struct vec d) {
+    struct span s;
+    struct vec n, inv;
+    if (!span_ray(k, o, d, FAR_T, &s, &inv)) return 0;
+    if (k->n_bite && !skip_bites(k, o, d, &s, &n)) return 0;
+    return s.t0 >= NEAR_T && s.t0 < FAR_T;
 }
 
 struct vec geometry_inward(const struct solid *s, struct vec p) {

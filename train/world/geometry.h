@@ -46,6 +46,8 @@ static inline int geometry_meets(struct vec c, float r, struct vec o, struct vec
     float b = num_dot(q, d), out = num_dot(q, q) - r * r;
     return out <= 0 || (b < 0 && b * b >= out);
 }
+/* The same question for a shadow: is it hit at all? */
+int geometry_blocks(const struct solid *s, struct vec o, struct vec d);
 /* Point of the world into the unit frame and back; a flow is "same unit point, next frame". */
 struct vec geometry_inward(const struct solid *s, struct vec p);
 struct vec geometry_outward(const struct solid *s, struct vec u);

@@ -189,7 +189,8 @@ static int back_desert(const struct paint *p, struct vec o, struct vec d, float 
 
 /* A cottage with a snowy roof and a lit window in its cell of the near plane. */
 static int cottage(const struct paint *p, float dx, float y, float hash, struct vec *out) {
-    float roof = 2.25f - num_abs(dx) * .75f, wall = num_abs(dx) < 1.15f && y < 1.35f;
+    float roof = 2.25f - num_abs(dx) * .75f;
+    int wall = num_abs(dx) < 1.15f && y < 1.35f;
     if (num_abs(dx) < 1.45f && y > 1.15f && y < roof) {
         *out = lit(p, num_vec(.95f, .96f, .99f));
         return 1;

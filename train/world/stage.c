@@ -95,15 +95,12 @@ int stage_id(const struct stage *st, int key) {
 /* ---------------------------------------------------------------- light */
 
 static int in_shadow(const struct stage *st, struct vec o, int but) {
-    struct hit h;
+    struct vec sun = st->paint.sun;
     for (int g = 0; g < st->n_group; g++) {
-        if (!geometry_meets(st->group[g].c, st->group[g].bound, o, st->paint.sun)) continue;
-        for (int i = st->group[g].first; i < st->group[g].end; i++) {
-            h.t = FAR_T;
-            if (i != but && may_hit(st, i, o, st->paint.sun) &&
-                geometry_hit(&st->solid[i], o, st->paint.sun, &h))
+        if (!geometry_meets(st->group[g].c, st->group[g].bound, o, sun)) continue;
+        for (int i = st->group[g].first; i < st->group[g].end; i++)
+            if (i != but && may_hit(st, i, o, sun) && geometry_blocks(&st->solid[i], o, sun))
                 return 1;
-        }
     }
     return 0;
 }
