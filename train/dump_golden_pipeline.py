@@ -8,7 +8,8 @@ too; run dump_golden_vae.py and dump_golden_text.py before, which make the other
 The noise is that of engine/rng.c (Philox 4x32-10, Box-Muller), so no file has to carry it into C.
 
 io.safetensors: noise, latent [L,h,w,C] f32; words, negative [n,d] f32; frames_every7 u8, every 7th value
-of the clip [T,H,W,3]. weights.sha256 beside it names the weights that were used: when models/tiny has
+of the clip [T,H,W,3]; image_latent [1,h,w,C], image_then_latent, image_then_frames_every7: the same run with
+image() as its first frame. weights.sha256 beside it names the weights that were used: when models/tiny has
 others, the test skips and says so. Its settings stand in tests/parity/test_pipeline_golden.c too.
 """
 import hashlib
@@ -19,7 +20,9 @@ import sys
 import numpy as np
 
 import torch
-from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+from PIL import Image
+from diffusers import (AutoencoderKLWan, UniPCMultistepScheduler, WanImageToVideoPipeline, WanPipeline,
+                       WanTransformer3DModel)
 from diffusers.pipelines.wan.pipeline_wan import prompt_clean
 from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
@@ -106,6 +109,50 @@ def load(folder):
         expand_timesteps=transformer.config.patch_size[1] == 2)
 
 
+def image(width, height):
+    """u8 [H,W,3]: a pattern of integers that C makes too."""
+    y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
+    return ((y * 3 + x * 2 + c * 60 + (y // 16 + x // 16) % 2 * 40) % 256).astype(np.uint8)
+
+
+def encode_image(pipe, pixels):
+    x = torch.from_numpy(pixels).float().permute(2, 0, 1)[None, :, None] / 127.5 - 1
+    c, view = pipe.vae.config, (1, -1, 1, 1, 1)
+    mu = pipe.vae.encode(x).latent_dist.mode()
+    return (mu - torch.tensor(c.latents_mean).view(view)) / torch.tensor(c.latents_std).view(view)
+
+
+def run_from_image(pipe, s, noise, known, words, negative):
+    """The loop of WanImageToVideoPipeline with expand_timesteps, for any patch size (the pipeline takes every
+    second column for its timesteps). Returns latents [1,C,L,h,w]."""
+    patch = pipe.transformer.config.patch_size
+    mask = torch.ones(1, 1, *noise.shape[2:])
+    mask[:, :, 0] = 0
+    x = noise
+    pipe.scheduler.set_timesteps(s["steps"])
+    for t in pipe.scheduler.timesteps:
+        blend = (1 - mask) * known + mask * x
+        times = (mask[0, 0, :, :: patch[1], :: patch[2]] * t).flatten()[None]
+        v, u = (pipe.transformer(hidden_states=blend, timestep=times, encoder_hidden_states=e, return_dict=False)[0]
+                for e in (words, negative))
+        x = pipe.scheduler.step(u + s["guidance"] * (v - u), t, x, return_dict=False)[0]
+    return (1 - mask) * known + mask * x
+
+
+def check_loop(pipe, s, options, pixels, got):
+    """The loop above against the pipeline, where the pipeline can run."""
+    other = WanImageToVideoPipeline(
+        tokenizer=pipe.tokenizer, text_encoder=pipe.text_encoder, vae=pipe.vae,
+        scheduler=UniPCMultistepScheduler.from_config(pipe.scheduler.config), transformer=pipe.transformer,
+        expand_timesteps=True)
+    other.set_progress_bar_config(disable=True)
+    want = other(image=Image.fromarray(pixels), output_type="latent", **options).frames
+    want = want if torch.is_tensor(want) else want[0]
+    worst = (want.reshape(got.shape) - got).abs().max()
+    print(f"image to video: our loop against the pipeline {worst:.2e}")
+    assert worst < 1e-4
+
+
 def weights_hash(folder):
     h = hashlib.sha256()
     for part, stem in (("text_encoder", "model"), ("transformer", "diffusion_pytorch_model"),
@@ -130,13 +177,24 @@ def dump(folder, name, out):
                    latents=noise.permute(3, 0, 1, 2)[None])
     latent = pipe(output_type="latent", **options).frames[0]
     frames = pipe(output_type="np", **options).frames[0]
-    u8 = torch.from_numpy((frames * 255).round().astype(np.uint8))
+    to_u8 = lambda v: torch.from_numpy((v * 255).round().astype(np.uint8))
+    u8, pixels = to_u8(frames), image(s["width"], s["height"])
+    known = encode_image(pipe, pixels)
+    after = run_from_image(pipe, s, options["latents"], known, words, negative)
+    if pipe.config.expand_timesteps:
+        check_loop(pipe, s, options, pixels, after)
+    view, c = (1, -1, 1, 1, 1), pipe.vae.config
+    clip = pipe.vae.decode(after * torch.tensor(c.latents_std).view(view) + torch.tensor(c.latents_mean).view(view)).sample
+    clip = to_u8((clip[0].permute(1, 2, 3, 0) / 2 + 0.5).clamp(0, 1).numpy())
     print(f"{name}: latent {tuple(latent.shape)} sd {latent.std():.3f}, frames {u8.shape} sd {frames.std():.3f}")
     os.makedirs(os.path.dirname(out), exist_ok=True)
     save_file({"noise": noise, "latent": latent.permute(1, 2, 3, 0).contiguous(),
                "words": words[0, :length(s["prompt"])].contiguous(),
                "negative": negative[0, :length(s["negative"])].contiguous(),
-               "frames_every7": u8.flatten()[::7].clone()}, out)
+               "frames_every7": u8.flatten()[::7].clone(),
+               "image_latent": known[0].permute(1, 2, 3, 0).contiguous(),
+               "image_then_latent": after[0].permute(1, 2, 3, 0).contiguous(),
+               "image_then_frames_every7": clip.flatten()[::7].clone()}, out)
     os.chmod(out, 0o644)
     with open(os.path.join(os.path.dirname(out), "weights.sha256"), "w") as f:
         f.write(weights_hash(folder) + "\n")

@@ -2,8 +2,9 @@
  * mini one with random weights and the embedded model (train/dump_golden_pipeline.py).
  *
  * Stage by stage, so that a difference names its place: noise, words, latents after all steps,
- * frames. Tolerances: f32 on both sides; guidance multiplies differences at every step, and a
- * frame is rounded to a byte, where a value near a half may fall on either side. */
+ * frames; then once more with a picture as the first frame, which must come back to the bit.
+ * Tolerances: f32 on both sides; guidance multiplies differences at every step, and a frame is
+ * rounded to a byte, where a value near a half may fall on either side. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -19,6 +20,7 @@ enum { EVERY = 7, SEED = 7, HASH_CHUNK = 1 << 16 };
 
 static const double noise_tolerance = 1e-6;
 static const double words_tolerance = 1e-5;
+static const double image_tolerance = 3e-5;
 static const double latent_tolerance = 1e-4;
 static const int frame_tolerance = 1; /* levels of 255 */
 
@@ -130,7 +132,7 @@ static void check_noise(struct fixture *x) {
 
 /* Frames against the sample of bytes in the golden. */
 struct frames {
-    struct fixture *x;
+    const struct canvas *size;
     const uint8_t *want;
     int64_t n_want, at; /* of all bytes of the clip */
     int worst, n_off;
@@ -138,7 +140,7 @@ struct frames {
 
 static enum err compare_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
     struct frames *c = ctx;
-    int64_t size = (int64_t)c->x->s->canvas.width * c->x->s->canvas.height * 3;
+    int64_t size = (int64_t)c->size->width * c->size->height * 3;
     (void)f;
     CHECK_INT(index, c->at / size);
     for (int64_t i = 0; i < size; i++, c->at++) {
@@ -150,15 +152,58 @@ static enum err compare_frame(void *ctx, int index, const uint8_t *rgb, struct f
     return ERR_OK;
 }
 
-static void check_frames(struct fixture *x, const struct tensor *latent) {
-    const struct safetensors_entry *e = safetensors_find(&x->io, "frames_every7");
-    struct frames c = {.x = x, .want = e ? e->data : NULL, .n_want = e ? (int64_t)e->bytes : 0};
+static void check_frames(struct fixture *x, const char *name, const struct tensor *latent) {
+    const struct safetensors_entry *e = safetensors_find(&x->io, name);
     const struct canvas *size = &x->s->canvas;
+    struct frames c = {
+        .size = size, .want = e ? e->data : NULL, .n_want = e ? (int64_t)e->bytes : 0};
+    CHECK(e != NULL);
     CHECK_OK(engine_decode(x->engine, latent, compare_frame, &c, &x->f), &x->f);
     CHECK_INT(c.at, (int64_t)size->n_frames * size->width * size->height * 3);
-    printf("  %s frames: %s worst %d of 255, %d of %d values off, tolerance %d\n", x->s->name,
+    printf("  %s %s: %s worst %d of 255, %d of %d values off, tolerance %d\n", x->s->name, name,
            x->device, c.worst, c.n_off, (int)c.n_want, frame_tolerance);
     CHECK(c.worst <= frame_tolerance);
+}
+
+/* The picture of image() in the script. */
+static uint8_t *make_image(const struct canvas *size) {
+    uint8_t *out = mem_take((size_t)size->width * size->height, 3), *p = out;
+    for (int y = 0; y < size->height; y++)
+        for (int x = 0; x < size->width; x++)
+            for (int c = 0; c < 3; c++)
+                *p++ = (uint8_t)(y * 3 + x * 2 + c * 60 + (y / 16 + x / 16) % 2 * 40);
+    return out;
+}
+
+/* The picture becomes the first latent frame of the canvas, known and exact. */
+static void know_image(struct fixture *x, struct engine_known *known) {
+    struct canvas one = {1, x->s->canvas.width, x->s->canvas.height};
+    uint8_t *rgb = make_image(&one);
+    struct engine_clip clip = {.rgb = rgb, .size = one};
+    struct tensor latent = {0};
+    CHECK_OK(engine_encode_video(x->engine, &latent, &clip, &x->f), &x->f);
+    CHECK_OK(engine_known_make(x->engine, known, &x->s->canvas, &x->f), &x->f);
+    if (latent.data && known->latent.data) {
+        report(x, "image", latent.data, "image_latent", tensor_count(&latent), image_tolerance);
+        memcpy(known->latent.data, latent.data, tensor_bytes(&latent));
+        memset(known->level.data, 0, (size_t)(latent.dim[1] * latent.dim[2]) * sizeof(float));
+    }
+    mem_free(rgb);
+}
+
+static void check_from_image(struct fixture *x, const struct engine_words *words,
+                             const struct engine_params *params) {
+    struct engine_known known = {0};
+    struct tensor latent = {0};
+    know_image(x, &known);
+    CHECK_OK(engine_denoise(x->engine, &latent, &x->s->canvas, &known, words, params, &x->f),
+             &x->f);
+    if (!latent.data) return;
+    report(x, "latent after an image", latent.data, "image_then_latent", tensor_count(&latent),
+           latent_tolerance);
+    int64_t n_known = latent.dim[1] * latent.dim[2] * latent.dim[3];
+    CHECK(memcmp(latent.data, known.latent.data, (size_t)n_known * sizeof(float)) == 0);
+    check_frames(x, "image_then_frames_every7", &latent);
 }
 
 static void check_all(struct fixture *x) {
@@ -180,7 +225,8 @@ static void check_all(struct fixture *x) {
     CHECK_OK(engine_denoise(x->engine, &latent, &s->canvas, NULL, &words, &params, &x->f), &x->f);
     if (!latent.data) return;
     report(x, "latent", latent.data, "latent", tensor_count(&latent), latent_tolerance);
-    check_frames(x, &latent);
+    check_frames(x, "frames_every7", &latent);
+    check_from_image(x, &words, &params);
     engine_job_end(x->engine);
 }
 
