@@ -8,4 +8,4 @@ export MISORA_BUILD
 NODE_PATH=$PWD/build/node/node_modules
 export NODE_PATH
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
-exec build/pyenv/bin/pytest -q -p no:cacheprovider -rs tests/integration tests/contract ${2:+-k "$2"}
+exec build/pyenv/bin/pytest -q -p no:cacheprovider -W ignore::DeprecationWarning -rs tests/integration tests/contract ${2:+-k "$2"}
