@@ -405,6 +405,23 @@ static enum err take_place(struct redis_pool *pool, struct redis **out, struct f
     return ERR_OK;
 }
 
+/* Gives a place back, with the connection that stood in it or without one. */
+static void give_place(struct redis_pool *pool, struct redis *r) {
+    pthread_mutex_lock(&pool->lock);
+    ASSERT(pool->n_lent > 0);
+    pool->n_lent--;
+    if (r != NULL) pool->idle[pool->n_idle++] = r;
+    pthread_cond_signal(&pool->given);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void redis_pool_give(struct redis_pool *pool, struct redis *r) {
+    if (r == NULL) return;
+    bool is_whole = r->ctx != NULL;
+    if (!is_whole) mem_free(r);
+    give_place(pool, is_whole ? r : NULL);
+}
+
 enum err redis_pool_borrow(struct redis_pool *pool, struct redis **out, struct fail *f) {
     enum err rc = ERR_OK;
     struct redis *r = NULL;
@@ -412,7 +429,7 @@ enum err redis_pool_borrow(struct redis_pool *pool, struct redis **out, struct f
     TRY(take_place(pool, &r, f));
     if (r == NULL) r = mem_take(1, sizeof(*r));
     if (r == NULL) {
-        redis_pool_give(pool, NULL);
+        give_place(pool, NULL);
         return FAIL(f, ERR_NOMEM, "no memory for a Redis connection");
     }
     r->pool = pool;
@@ -423,18 +440,6 @@ out:
     return rc;
 }
 
-void redis_pool_give(struct redis_pool *pool, struct redis *r) {
-    if (r != NULL && r->ctx == NULL) {
-        mem_free(r);
-        r = NULL;
-    }
-    pthread_mutex_lock(&pool->lock);
-    ASSERT(pool->n_lent > 0);
-    pool->n_lent--;
-    if (r != NULL) pool->idle[pool->n_idle++] = r;
-    pthread_cond_signal(&pool->given);
-    pthread_mutex_unlock(&pool->lock);
-}
 
 bool redis_pool_is_refused(struct redis_pool *pool) {
     pthread_mutex_lock(&pool->lock);

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/now.h"
+#include "common/queue.h"
 #include "server/auth.h"
 #include "server/validate.h"
 
@@ -202,8 +203,17 @@ struct body *app_body(struct request *req) {
     return &((struct intake *)req->state)->body;
 }
 
+/* The reply of this create may not have reached its client, whose SDK will then try again. */
+static void note_undelivered(struct server *s, const struct request *req) {
+    struct redis *r = NULL;
+    if (redis_pool_borrow(s->pool, &r, NULL) != ERR_OK) return;
+    (void)!queue_undelivered_add(r, req->tenant, req->born_fingerprint, req->born_id, NULL);
+    redis_pool_give(s->pool, r);
+}
+
 static void done(void *ctx, struct request *req, bool is_sent) {
     struct server *s = ctx;
+    if (!is_sent && req->born_id && req->born_fingerprint) note_undelivered(s, req);
     int64_t took_us = now_mono_us() - req->started_us;
     char path[200], shown[400];
     (void)str_copy(path, sizeof(path), req->path);
