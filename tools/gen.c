@@ -240,6 +240,7 @@ int gen_main(int argc, char **argv) {
     TRY(read_flags(&g.opts, argc, argv, f));
     TRY(open_model(&g, f));
     TRY(make_clip(&g, f));
+    engine_job_end(g.engine);
 out:
     if (rc != ERR_OK) fprintf(stderr, "misora gen: %s\n", fail.text);
     mem_free(g.image);

@@ -26,12 +26,14 @@ struct cpu_pool {
     pthread_mutex_t lock;
     pthread_cond_t start, done;
     _Atomic int64_t round; /* a new number is a new run; written under the lock */
-    _Atomic int n_busy;
-    bool is_closing;
+    _Atomic bool is_closing;
+    /* Of the run that is going on. Whoever took a tile pins the run until the tile is done, so
+     * these may be read then; a thread that wakes up late finds n_left 0 and nobody waits for it.
+     */
     cpu_pool_fn fn;
     void *ctx;
     int64_t n_tiles;
-    _Atomic int64_t next;
+    _Atomic int64_t n_left, n_done;
     struct scratch scratch[CPU_POOL_THREADS_MAX], shared;
     struct worker worker[CPU_POOL_THREADS_MAX];
 };
@@ -42,11 +44,25 @@ static void pause_cpu(void) {
 #endif
 }
 
+static bool take_tile(struct cpu_pool *p, int64_t *tile) {
+    int64_t left = atomic_load_explicit(&p->n_left, memory_order_acquire);
+    while (left > 0)
+        if (atomic_compare_exchange_weak(&p->n_left, &left, left - 1)) {
+            *tile = p->n_tiles - left;
+            return true;
+        }
+    return false;
+}
+
 static void work(struct cpu_pool *p, int thread) {
-    for (;;) {
-        int64_t tile = atomic_fetch_add_explicit(&p->next, 1, memory_order_relaxed);
-        if (tile >= p->n_tiles) return;
+    int64_t tile;
+    while (take_tile(p, &tile)) {
+        int64_t n_tiles = p->n_tiles;
         p->fn(p->ctx, tile, thread);
+        if (atomic_fetch_add(&p->n_done, 1) + 1 != n_tiles || thread == 0) continue;
+        pthread_mutex_lock(&p->lock);
+        pthread_cond_signal(&p->done);
+        pthread_mutex_unlock(&p->lock);
     }
 }
 
@@ -72,10 +88,6 @@ static void *worker_main(void *arg) {
         seen = wait_round(p, seen);
         if (p->is_closing) return NULL;
         work(p, w->number);
-        if (atomic_fetch_sub(&p->n_busy, 1) != 1) continue;
-        pthread_mutex_lock(&p->lock);
-        pthread_cond_signal(&p->done);
-        pthread_mutex_unlock(&p->lock);
     }
 }
 
@@ -135,11 +147,11 @@ int cpu_pool_n_threads(const struct cpu_pool *p) {
 
 static void wait_done(struct cpu_pool *p) {
     for (int i = 0; i < SPIN_TURNS; i++) {
-        if (atomic_load_explicit(&p->n_busy, memory_order_acquire) == 0) return;
+        if (atomic_load_explicit(&p->n_done, memory_order_acquire) == p->n_tiles) return;
         pause_cpu();
     }
     pthread_mutex_lock(&p->lock);
-    while (atomic_load(&p->n_busy) != 0)
+    while (atomic_load(&p->n_done) != p->n_tiles)
         pthread_cond_wait(&p->done, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }
@@ -153,8 +165,8 @@ void cpu_pool_run(struct cpu_pool *p, int64_t n_tiles, cpu_pool_fn fn, void *ctx
     p->fn = fn;
     p->ctx = ctx;
     p->n_tiles = n_tiles;
-    atomic_store(&p->next, 0);
-    atomic_store(&p->n_busy, p->n_threads - 1);
+    atomic_store(&p->n_done, 0);
+    atomic_store(&p->n_left, n_tiles);
     start_round(p);
     work(p, 0);
     wait_done(p);
