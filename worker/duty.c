@@ -109,13 +109,13 @@ static void work_recover(void *ctx) {
 static void after_recover(void *ctx) {
     struct duty *d = ctx;
     d->is_recovered = d->ending.rc == ERR_OK;
+    d->state = DUTY_IDLE;
     if (d->ending.rc == ERR_CONFIG) {
         d->o.quit(d->o.ctx, EXIT_CODE_CONFIG, &d->ending.fail);
     } else if (d->is_recovered) {
         d->n_misses = 0;
         become_idle(d);
     } else {
-        d->state = DUTY_IDLE;
         retry_later(d, &d->ending.fail);
     }
 }
@@ -370,7 +370,7 @@ static void begin_delivering(struct duty *d, const struct receipt *receipt) {
 
 static void on_retry(void *ctx) {
     struct duty *d = ctx;
-    if (!d->is_recovered && d->state == DUTY_IDLE)
+    if (!d->is_recovered && d->state == DUTY_IDLE && !d->is_draining)
         duty_recover(d);
     else if (d->state == DUTY_DELIVERING)
         must_work(d, work_deliver, after_deliver);
