@@ -122,6 +122,10 @@ int main(int argc, char **argv) {
         routes_print(stdout);
         return 0;
     }
+    if (has_flag(argc, argv, "--problems")) {
+        problem_print(stdout);
+        return 0;
+    }
     signal(SIGPIPE, SIG_IGN);
     enum err rc = config_read(&options_table, &server.opts, argc, argv, &verdict, &exit_code, &f);
     if (rc == ERR_OK && (verdict == CONFIG_RUN || has_flag(argc, argv, "--check-config"))) {

@@ -18,6 +18,12 @@ const struct problem_row *problem_row(enum problem_kind kind) {
     return &rows[kind];
 }
 
+void problem_print(FILE *to) {
+    for (int i = 0; i < PROBLEM_COUNT; i++)
+        fprintf(to, "%d %s %s %d %s\n", rows[i].status, rows[i].type, rows[i].code,
+                rows[i].retry_after_s, rows[i].advice[0] ? rows[i].advice : "-");
+}
+
 /* Drops a character that snprintf cut in the middle. */
 static void trim_utf8(char *text, size_t cap, int n) {
     if (n < (int)cap) return;

@@ -6,6 +6,7 @@
 #define SERVER_PROBLEM_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "common/base/err.h"
 
@@ -24,15 +25,12 @@
     X(UNSUPPORTED_OPERATION, 400, PROBLEM_REQUEST, "unsupported_operation", 0, "")      \
     X(INVALID_REQUEST, 400, PROBLEM_REQUEST, "invalid_request", 0, "")                  \
     X(INVALID_API_KEY, 401, PROBLEM_REQUEST, "invalid_api_key", 0, "")                  \
-    X(FORBIDDEN, 403, "permission_error", "forbidden", 0, "")                           \
     X(URL_NOT_ALLOWED, 403, "permission_error", "url_not_allowed", 0, "")               \
     X(NOT_FOUND, 404, PROBLEM_REQUEST, "not_found", 0, "")                              \
     X(VIDEO_NOT_FOUND, 404, PROBLEM_REQUEST, "video_not_found", 0, "")                  \
     X(MODEL_NOT_FOUND, 404, PROBLEM_REQUEST, "model_not_found", 0, "")                  \
     X(VIDEO_NOT_READY, 404, PROBLEM_REQUEST, "video_not_ready", 2, "")                  \
     X(METHOD_NOT_ALLOWED, 405, PROBLEM_REQUEST, "method_not_allowed", 0, "")            \
-    X(SOURCE_NOT_COMPLETED, 409, "conflict_error", "source_not_completed", 0, "false")  \
-    X(JOB_NOT_QUEUED, 409, "conflict_error", "job_not_queued", 0, "false")              \
     X(VIDEO_EXPIRED, 410, PROBLEM_REQUEST, "video_expired", 0, "")                      \
     X(PAYLOAD_TOO_LARGE, 413, PROBLEM_REQUEST, "payload_too_large", 0, "")              \
     X(UNSUPPORTED_MEDIA_TYPE, 415, PROBLEM_REQUEST, "unsupported_media_type", 0, "")    \
@@ -72,6 +70,9 @@ struct problem {
 };
 
 const struct problem_row *problem_row(enum problem_kind kind);
+
+/* One "status type code retry-after advice" a line, for the test that compares. */
+void problem_print(FILE *to);
 
 /* Fills `p` and returns ERR_INPUT, so that a check can be `return problem_set(...)`. The text is
  * cut at a whole UTF-8 character. */

@@ -8,7 +8,8 @@
 
 extern const struct route_table routes_api;
 
-/* One "METHOD path" a line: `misora-server --routes`, for the test that compares. */
+/* One "METHOD path" a line: `misora-server --routes`, for the test that compares. `--problems`
+ * prints the rows of server/problem.h in the same way. */
 void routes_print(FILE *to);
 
 #endif

@@ -449,8 +449,9 @@ static enum err apply_field(struct draft *d, const struct body_field *f) {
     if (r->same_as && is_given(d->body, r->same_as))
         return problem_set(d->p, PROBLEM_INVALID_VALUE, name, "%s and %s are the same; send one",
                            f->name, r->same_as);
-    if (field_is_empty(f) && r->apply != set_prompt && r->apply != set_metadata) return ERR_OK;
-    if (f->kind == BODY_NULL && r->apply == set_prompt) return ERR_OK;
+    bool says_empty = (f->kind == BODY_TEXT && r->apply == set_prompt) ||
+                      (f->shape == BODY_MEMBER && r->apply == set_metadata);
+    if (field_is_empty(f) && !says_empty) return ERR_OK;
     if (!r->takes_parts && (f->shape != BODY_WHOLE || f->kind == BODY_FILE)) {
         const char *got = f->kind == BODY_FILE       ? "a file"
                           : f->shape == BODY_ELEMENT ? "a list"

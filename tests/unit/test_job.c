@@ -1,0 +1,201 @@
+/* The two documents that travel through Redis come back as they were written. */
+#include "common/job.h"
+
+#include "common/base/mem.h"
+#include "common/base/str.h"
+#include "common/receipt.h"
+#include "tests/lib/check.h"
+
+static const char *keep(struct job *job, const char *text) {
+    const char *kept = job_keep(job, text, strlen(text));
+    CHECK(kept != NULL);
+    return kept ? kept : "";
+}
+
+static void fill(struct job *job) {
+    job_make(job);
+    job->model = keep(job, "misora-tiny");
+    job->asked_model = keep(job, "sora-2");
+    job->prompt = keep(job, "a \"red\" ball\n\xE8\x8A\xB1 %n");
+    job->negative_prompt = keep(job, "blur");
+    job->width = 640;
+    job->height = 400;
+    job->seconds = 5;
+    job->fps = 16;
+    job->num_frames = 81;
+    job->steps = 20;
+    job->guidance_scale = 4.5;
+    job->has_seed = true;
+    job->seed = 4294967295u;
+    job->priority = JOB_HIGH;
+    memset(job->input_reference.sha256, 'a', 64);
+    CHECK(str_copy(job->input_reference.type, sizeof(job->input_reference.type),
+                   str_of("image/png")));
+    job->input_reference.n_bytes = 1234;
+    job->webhook_url = keep(job, "https://example.com/h");
+    job->webhook_events[job->n_webhook_events++] = keep(job, "completed");
+    job->metadata[job->n_metadata++] = (struct job_pair){keep(job, "a\"]"), keep(job, "\\")};
+    job->metadata[job->n_metadata++] = (struct job_pair){keep(job, "__proto__"), keep(job, "")};
+    job->deadline_seconds = 90;
+    job->crf = 20;
+}
+
+static void a_job_comes_back_byte_for_byte(void) {
+    struct job in, out;
+    struct buf one, two;
+    struct fail f = {0};
+    fill(&in);
+    buf_make(&one, 2 * JOB_JSON_MAX);
+    buf_make(&two, 2 * JOB_JSON_MAX);
+    CHECK_INT(job_write(&in, &one, &f), ERR_OK);
+    CHECK_INT(job_parse(&out, one.data, one.len, &f), ERR_OK);
+    CHECK_INT(job_write(&out, &two, &f), ERR_OK);
+    CHECK_STR(buf_str(&two), buf_str(&one));
+    CHECK_STR(out.prompt, in.prompt);
+    CHECK_STR(out.metadata[0].key, "a\"]");
+    CHECK_INT(out.seed, 4294967295u);
+    CHECK_INT(out.crf, 20);
+    CHECK_INT(out.input_reference.n_bytes, 1234);
+    job_free(&in);
+    job_free(&out);
+    buf_free(&one);
+    buf_free(&two);
+}
+
+static void what_was_not_chosen_is_left_out_and_comes_back_as_the_default(void) {
+    struct job in, out;
+    struct buf json;
+    struct fail f = {0};
+    job_make(&in);
+    in.model = in.asked_model = in.prompt = "x";
+    buf_make(&json, JOB_JSON_MAX);
+    CHECK_INT(job_write(&in, &json, &f), ERR_OK);
+    CHECK_STR(buf_str(&json),
+              "{\"operation\":\"create\",\"model\":\"x\",\"asked_model\":\"x\",\"prompt\":\"x\","
+              "\"size\":\"720x1280\",\"seconds\":\"4\",\"priority\":\"normal\","
+              "\"expires_after_seconds\":86400}");
+    CHECK_INT(job_parse(&out, json.data, json.len, &f), ERR_OK);
+    CHECK(!out.has_seed && out.fps == 0 && out.steps == 0 && out.guidance_scale < 0 && out.crf < 0);
+    CHECK_STR(out.webhook_url, "");
+    job_free(&in);
+    job_free(&out);
+    buf_free(&json);
+}
+
+static void the_fingerprint_changes_with_every_field(void) {
+    struct job job;
+    char base[65], now[65];
+    fill(&job);
+    CHECK_INT(job_fingerprint(&job, base, NULL), ERR_OK);
+    CHECK_INT(job_fingerprint(&job, now, NULL), ERR_OK);
+    CHECK_STR(now, base);
+#define CHANGE(assign, undo)                             \
+    assign;                                              \
+    CHECK_INT(job_fingerprint(&job, now, NULL), ERR_OK); \
+    CHECK(strcmp(now, base) != 0);                       \
+    undo
+    CHANGE(job.width = 642, job.width = 640);
+    CHANGE(job.seconds = 6, job.seconds = 5);
+    CHANGE(job.has_seed = false, job.has_seed = true);
+    CHANGE(job.prompt = "other", job.prompt = "a");
+    CHANGE(job.n_metadata = 1, job.n_metadata = 2);
+    CHANGE(job.input_reference.sha256[0] = 'b', job.input_reference.sha256[0] = 'a');
+#undef CHANGE
+    job_free(&job);
+}
+
+static const char *const corrupt[] = {
+    "",
+    "null",
+    "[]",
+    "{}",
+    "{\"operation\":\"explode\"}",
+    "{\"operation\":\"create\",\"size\":\"1280*720\",\"seconds\":\"4\",\"priority\":\"normal\"}",
+    "{\"operation\":\"create\",\"size\":\"64x64\",\"seconds\":4,\"priority\":\"normal\"}",
+    "{\"operation\":\"create\",\"size\":\"64x64\",\"seconds\":\"4\",\"priority\":\"urgent\"}",
+    "{\"operation\":\"create\",\"size\":\"64x64\",\"seconds\":\"4\",\"priority\":\"low\",\"seed\":-"
+    "1}",
+    "{\"operation\":\"create\",\"size\":\"64x64\",\"seconds\":\"4\",\"priority\":\"low\","
+    "\"metadata\":[]}",
+    "{\"operation\":\"create\",\"size\":\"64x64\",\"seconds\":\"4\",\"priority\":\"low\","
+    "\"metadata\":{\"a\":1}}",
+    "{\"operation\":\"create\",\"size\":\"64x64\",\"seconds\":\"4\",\"priority\":\"low\","
+    "\"input_reference\":{\"sha256\":\"../x\",\"type\":\"image/png\",\"bytes\":1}}",
+};
+
+static void text_that_is_not_ours_is_corrupt(void) {
+    for (int i = 0; i < (int)(sizeof(corrupt) / sizeof(corrupt[0])); i++) {
+        struct job job;
+        struct fail f = {0};
+        CHECK_INT(job_parse(&job, corrupt[i], strlen(corrupt[i]), &f), ERR_CORRUPT);
+        CHECK_INT(f.code, ERR_CORRUPT);
+        job_free(&job);
+    }
+}
+
+static void every_failed_allocation_is_survived(void) {
+    static const char json[] =
+        "{\"operation\":\"create\",\"model\":\"m\",\"prompt\":\"p\",\"size\":\"64x64\","
+        "\"seconds\":\"4\",\"priority\":\"low\",\"metadata\":{\"a\":\"b\"}}";
+    for (int n = 1;; n++) {
+        struct job job;
+        struct fail f = {0};
+        int64_t before = mem_alive();
+        mem_fail_nth(n);
+        enum err rc = job_parse(&job, json, strlen(json), &f);
+        mem_fail_nth(0);
+        job_free(&job);
+        CHECK_INT(mem_alive(), before);
+        if (rc == ERR_OK) break;
+        CHECK(n < 100);
+    }
+}
+
+static void a_receipt_comes_back_as_it_was(void) {
+    struct receipt in = {.width = 640,
+                         .height = 400,
+                         .fps = 16,
+                         .num_frames = 33,
+                         .seed = 7,
+                         .compute_ms = 1234,
+                         .n_warnings = 1,
+                         .warnings = {"frames \"rounded\""}};
+    struct receipt out;
+    struct buf json;
+    struct fail f = {0};
+    for (int i = 0; i < RECEIPT_VARIANT_COUNT - 1; i++) {
+        struct receipt_object *o = &in.objects[i];
+        snprintf(o->key, sizeof(o->key), "t/x/%d.mp4", i);
+        memset(o->sha256, '0' + i, 64);
+        snprintf(o->type, sizeof(o->type), "video/mp4");
+        o->n_bytes = 1000 + i;
+    }
+    buf_make(&json, RECEIPT_JSON_MAX);
+    CHECK_INT(receipt_write(&in, &json, &f), ERR_OK);
+    CHECK_INT(receipt_parse(&out, json.data, json.len, &f), ERR_OK);
+    CHECK(memcmp(&in, &out, sizeof(in)) == 0);
+    CHECK_INT(receipt_parse(&out, "{\"thumbnail\":{}}", 16, &f), ERR_CORRUPT);
+    CHECK_INT(receipt_parse(&out, json.data, json.len - 1, &f), ERR_CORRUPT);
+    buf_free(&json);
+}
+
+static void uploads_are_named_by_their_hash_and_kind(void) {
+    struct job_asset a = {.type = "image/jpeg"};
+    char key[JOB_ASSET_KEY_SIZE];
+    memset(a.sha256, 'f', 64);
+    job_asset_key(&a, key);
+    CHECK_INT(strlen(key), 2 + 64 + 4);
+    CHECK_HAS(key, "u/ffff");
+    CHECK_HAS(key, ".jpg");
+}
+
+static const struct test tests[] = {
+    TEST(a_job_comes_back_byte_for_byte),
+    TEST(what_was_not_chosen_is_left_out_and_comes_back_as_the_default),
+    TEST(the_fingerprint_changes_with_every_field),
+    TEST(text_that_is_not_ours_is_corrupt),
+    TEST(every_failed_allocation_is_survived),
+    TEST(a_receipt_comes_back_as_it_was),
+    TEST(uploads_are_named_by_their_hash_and_kind),
+};
+TEST_MAIN(tests)
