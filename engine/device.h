@@ -37,6 +37,8 @@ struct device {
     void *self;       /* the backend's own state */
     int64_t n_allocs; /* device allocations so far; a test watches it */
     struct device_spent spent[DEVICE_OP_COUNT];
+    void (*say)(void *ctx, const char *event, const char *text); /* log of the owner, or NULL */
+    void *say_ctx;
 };
 
 /* `name` is "cpu" or "ref"; n_threads 0 means all cores. */

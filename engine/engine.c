@@ -120,6 +120,8 @@ enum err engine_open(struct engine **out, const char *folder, const struct engin
     arena_make(&e->host, max);
     TRY(engine_folder_read(&e->folder, folder, f));
     TRY(device_open(&e->dev, opts->device ? opts->device : "cpu", opts->n_threads, f));
+    e->dev.say = e->hooks.log;
+    e->dev.say_ctx = e->hooks.ctx;
     pool_make(&e->process, &e->dev, POOL_BLOCK_BYTES, process_max_bytes);
     pool_make(&e->job, &e->dev, POOL_BLOCK_BYTES, max);
     pool_make(&e->step, &e->dev, POOL_BLOCK_BYTES, max);
@@ -156,6 +158,8 @@ const struct engine_caps *engine_caps(const struct engine *e) {
 
 void engine_hooks_set(struct engine *e, const struct engine_hooks *hooks) {
     e->hooks = *hooks;
+    e->dev.say = hooks->log;
+    e->dev.say_ctx = hooks->ctx;
 }
 
 enum err engine_canvas_check(const struct engine *e, const struct canvas *c, struct fail *f) {

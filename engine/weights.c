@@ -6,8 +6,9 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "common/base/str.h"
 
-enum { PROBLEMS_BYTES_MAX = 1 << 20, FORM_MASK = WEIGHT_OPTIONAL - 1 };
+enum { PROBLEMS_BYTES_MAX = 1 << 20, PROBLEMS_SAID_MAX = 64, FORM_MASK = WEIGHT_OPTIONAL - 1 };
 
 enum err weights_open(struct weights *w, struct device *dev, struct pool *pool, const char *folder,
                       const char *stem, struct fail *f) {
@@ -143,6 +144,17 @@ void weights_ignore(struct weights *w, const char *prefix) {
             w->file.entry[i].is_used = true;
 }
 
+/* Each problem is a line of the owner's log; the failure itself has room for the first only. */
+static void say_problems(const struct weights *w) {
+    char line[512];
+    struct str rest = str_of(buf_str(&w->problems)), part;
+    for (int i = 0; w->dev->say && i < PROBLEMS_SAID_MAX && str_split(&rest, '\n', &part); i++) {
+        if (part.n == 0) continue;
+        snprintf(line, sizeof line, "%.*s", (int)(part.n > 500 ? 500 : part.n), part.p);
+        w->dev->say(w->dev->say_ctx, "weights.problem", line);
+    }
+}
+
 enum err weights_finish(struct weights *w, struct fail *f) {
     char line[512];
     for (int i = 0; i < w->file.n_entries; i++)
@@ -152,6 +164,7 @@ enum err weights_finish(struct weights *w, struct fail *f) {
             note_problem(w, line);
         }
     if (w->n_problems == 0) return ERR_OK;
+    say_problems(w);
     const char *all = buf_str(&w->problems);
     int n = (int)strcspn(all, "\n");
     return FAIL(f, ERR_CORRUPT, "%.*s (%d problem%s in all)", n > 190 ? 190 : n, all, w->n_problems,

@@ -55,7 +55,7 @@ const struct safetensors_entry *weights_find(const struct weights *w, const char
 /* Marks tensors with this prefix as known but not needed. */
 void weights_ignore(struct weights *w, const char *prefix);
 /* ERR_CORRUPT when there were problems or unused tensors; the text holds the first and the
- * count, w->problems all of them. */
+ * count, w->problems all of them, and each goes to the log of the device's owner. */
 MUST_CHECK enum err weights_finish(struct weights *w, struct fail *f);
 /* Unmaps the files unless `keep` pointers exist: call after the model is freed when it has any
  * WEIGHT_KEEP tensor. Safe on a zeroed struct. */

@@ -245,8 +245,8 @@ out:
     if (rc != ERR_OK) fprintf(stderr, "misora gen: %s\n", fail.text);
     mem_free(g.image);
     engine_close(g.engine);
-    return rc == ERR_OK        ? 0
-           : rc == ERR_INPUT   ? EXIT_CODE_USAGE
-           : rc == ERR_CORRUPT ? EXIT_CODE_DATA
-                               : 1;
+    return rc == ERR_OK                                                        ? 0
+           : rc == ERR_INPUT                                                   ? EXIT_CODE_USAGE
+           : rc == ERR_CORRUPT || rc == ERR_NOT_FOUND || rc == ERR_UNSUPPORTED ? EXIT_CODE_DATA
+                                                                               : 1;
 }

@@ -363,6 +363,15 @@ static void philox_gives_the_published_numbers(void) {
     CHECK_INT(out[3], 0x6d5451fd);
 }
 
+/* main() sets OPENBLAS_CORETYPE to the slowest kernel before the device is opened. */
+static void the_environment_does_not_choose_the_kernel(void) {
+    char report[160];
+    device_report(&cpu, report, sizeof report);
+    printf("     %s\n", report);
+    CHECK(strstr(report, "Prescott") == NULL);
+    CHECK(getenv("OPENBLAS_CORETYPE") == NULL);
+}
+
 static double seconds_of(void (*call)(void *), void *ctx) {
     double best = 1e9;
     for (int i = 0; i < 7; i++) {
@@ -470,10 +479,12 @@ static const struct test tests[] = {
     TEST(wrong_shapes_are_refused_in_words),
     TEST(noise_does_not_depend_on_how_it_is_asked),
     TEST(philox_gives_the_published_numbers),
+    TEST(the_environment_does_not_choose_the_kernel),
 };
 
 int main(int argc, char **argv) {
     struct fail f = {0};
+    setenv("OPENBLAS_CORETYPE", "Prescott", 1);
     if (device_open(&cpu, "cpu", 0, &f) != ERR_OK || device_open(&ref, "ref", 0, &f) != ERR_OK) {
         fprintf(stderr, "%s\n", f.text);
         return 1;

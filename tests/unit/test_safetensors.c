@@ -20,7 +20,7 @@ struct row {
 
 #define ENTRY(name, dtype, shape, from, to)                                                        \
     "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" from "," to "]" \
-                                                                                               "}"
+    "}"
 
 static const struct row rows[] = {
     {"{}", 0, ERR_OK, ""},
@@ -239,6 +239,13 @@ struct model {
     struct tensor a, b, c, d, e;
 };
 
+static void count_lines(void *ctx, const char *event, const char *text) {
+    int *n = ctx;
+    CHECK_STR(event, "weights.problem");
+    CHECK_HAS(text, folder);
+    (*n)++;
+}
+
 /* S7 and S8: all problems in one go; an odd header length leaves the data unaligned. */
 static void binding_reports_every_problem(void) {
     static const struct weight_row want[] = {
@@ -264,7 +271,11 @@ static void binding_reports_every_problem(void) {
                  19);
     CHECK_OK(weights_open(&w, &dev, &pool, folder, "m", &f), &f);
     CHECK_OK(weights_bind(&w, &m, "p.", want, COUNT_OF(want), &(int64_t){5}, &f), &f);
+    int n_said = 0;
+    dev.say = count_lines;
+    dev.say_ctx = &n_said;
     CHECK_INT(weights_finish(&w, &f), ERR_CORRUPT);
+    CHECK_INT(n_said, 4);
     CHECK_HAS(f.text, "p.b is [3] in the file, the model needs [5] (4 problems in all)");
     CHECK_HAS(buf_str(&w.problems), "p.c is missing");
     CHECK_HAS(buf_str(&w.problems), "p.e is stored as U8, not as numbers");
