@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "common/base/assert.h"
@@ -254,10 +255,13 @@ static enum wire wire_lost(struct redis *r, const char *words) {
     return WIRE_LOST;
 }
 
-static enum wire wire_write(struct redis *r, int64_t deadline_ms) {
-    for (int done = 0; !done;) {
+/* Not redisBufferWrite: it would raise SIGPIPE on a dead line, and may block longer than we do. */
+static enum wire wire_write(struct redis *r, const char *bytes, size_t n, int64_t deadline_ms) {
+    for (size_t at = 0; at < n;) {
         if (wait_for(r->ctx, POLLOUT, deadline_ms) <= 0) return WIRE_SLOW;
-        if (redisBufferWrite(r->ctx, &done) != REDIS_OK) return wire_lost(r, r->ctx->errstr);
+        ssize_t sent = send(r->ctx->fd, bytes + at, n - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno != EAGAIN && errno != EINTR) return wire_lost(r, strerror(errno));
+        if (sent > 0) at += (size_t)sent;
     }
     return WIRE_OK;
 }
@@ -280,15 +284,18 @@ static enum wire exchange(struct redis *r, struct redis_reply **out, int deadlin
                           const struct str *args) {
     const char *argv[REDIS_ARGS_MAX];
     size_t lens[REDIS_ARGS_MAX];
+    char *command = NULL;
     int64_t deadline_ms = now_mono_ms() + deadline_in_ms;
     for (int i = 0; i < n_args; i++) {
         argv[i] = args[i].n > 0 ? args[i].p : "";
         lens[i] = args[i].n;
     }
-    if (redisAppendCommandArgv(r->ctx, n_args, argv, lens) != REDIS_OK)
-        return wire_lost(r, "no memory for the command");
-    enum wire w = wire_write(r, deadline_ms);
-    return w == WIRE_OK ? wire_read(r, out, deadline_ms) : w;
+    int n = redisFormatCommandArgv(&command, n_args, argv, lens);
+    if (n < 0) return wire_lost(r, "no memory for the command");
+    enum wire w = wire_write(r, command, (size_t)n, deadline_ms);
+    if (w == WIRE_OK) w = wire_read(r, out, deadline_ms);
+    redisFreeCommand(command);
+    return w;
 }
 
 static struct timeval timeval_of(int ms) {

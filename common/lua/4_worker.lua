@@ -40,8 +40,8 @@ end
 
 -- The claim that this worker already got with this nonce, when its reply was lost on the way.
 local function repeated_claim(wid, nonce)
-    local seen, id = string.match(call('HGET', P .. 'claims', wid) or '', '^(%S+) (%S+)$')
-    if seen ~= nonce then return end
+    local id = call('HGET', P .. 'claims', wid)
+    if not id then return end
     local st, epoch, lease = get(id, 'st', 'epoch', 'lease')
     if st == 'running' and lease == epoch .. '-' .. nonce then return id end
 end
@@ -72,7 +72,7 @@ local function job_claim(a)
         'phase', 'loading', 'step', 0, 'steps', 0, 'eta', -1)
     call('ZADD', P .. 'run', now + a.lease_ms, id)
     call('SADD', P .. 'runt:' .. tenant, id)
-    call('HSET', P .. 'claims', a.wid, a.nonce .. ' ' .. id)
+    call('HSET', P .. 'claims', a.wid, id)
     event(id, 'started')
     notify(id, 'in_progress')
     return claim_reply(id, 'new')
