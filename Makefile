@@ -33,6 +33,9 @@ LDLIBS  += $(PKG_LIBS) -lm -ldl -pthread
 CFLAGS_train/world := $(if $(filter release,$(MODE)),-O3) -ffp-contract=off
 CFLAGS_engine      := $(if $(filter release,$(MODE)),-O3)
 
+# One short line a file; V=1 shows the commands.
+say      = $(if $(V),,@echo "  $(1) $@";)
+
 src      = $(filter-out %/main.c %_main.c,$(wildcard $(addsuffix /*.c,$(1))))
 obj      = $(patsubst %.c,$(B)/%.o,$(1))
 SRC_base   := $(call src,common/base)
@@ -112,9 +115,9 @@ $(foreach p,$(PARTS),$(eval $(B)/lib$(p).a: $(call obj,$(SRC_$(p))) $(GEN_$(p)))
 $(B)/lib%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
-link = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+link = $(call say,LD)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
 $(B)/misora-server: $(call obj,server/main.c) $(call lib,server common base)
 	$(link)
@@ -149,11 +152,11 @@ $(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) tools/embed.sh
 	@mkdir -p $(@D)
 	@tools/embed.sh lua_text $(filter %.lua,$^) > $@
 $(B)/gen/lua_text.o: $(B)/gen/lua_text.c
-	$(CC) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(CC) $(CFLAGS) -c -o $@ $<
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CFLAGS_$(patsubst %/,%,$(dir $<))) $(if $(filter engine/%,$<),$(CFLAGS_engine)) -c -o $@ $<
+	$(call say,CC)$(CC) $(CFLAGS) $(CFLAGS_$(patsubst %/,%,$(dir $<))) $(if $(filter engine/%,$<),$(CFLAGS_engine)) -c -o $@ $<
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 .SECONDARY:
