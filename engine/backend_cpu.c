@@ -161,16 +161,10 @@ static void cpu_norm(struct device *dev, struct tensor *out, const struct tensor
     rows_run(&r);
 }
 
-static const float *mod_row(const struct mod_table *m, int64_t token, int row) {
-    const int32_t *index = m->index ? m->index->data : NULL;
-    int64_t set = index ? index[token] : 0;
-    return (const float *)m->table->data + (set * m->table->dim[1] + row) * m->table->dim[2];
-}
-
 static void norm_mod_one(const struct rows *r, int64_t first, int64_t n) {
     for (int64_t i = first; i < first + n; i++)
-        r->cpu->vec->norm_mod(out_at(r, i), in_at(r->x, r, i), mod_row(r->mod, i, r->row_a),
-                              mod_row(r->mod, i, r->row_b), r->C, r->s);
+        r->cpu->vec->norm_mod(out_at(r, i), in_at(r->x, r, i), op_mod_row(r->mod, i, r->row_a),
+                              op_mod_row(r->mod, i, r->row_b), r->C, r->s);
 }
 
 static void cpu_norm_mod(struct device *dev, struct tensor *out, const struct tensor *x,
@@ -186,7 +180,7 @@ static void cpu_norm_mod(struct device *dev, struct tensor *out, const struct te
 
 static void gate_add_one(const struct rows *r, int64_t first, int64_t n) {
     for (int64_t i = first; i < first + n; i++)
-        r->cpu->vec->affine(out_at(r, i), in_at(r->y, r, i), mod_row(r->mod, i, r->row_a),
+        r->cpu->vec->affine(out_at(r, i), in_at(r->y, r, i), op_mod_row(r->mod, i, r->row_a),
                             out_at(r, i), r->C);
 }
 

@@ -129,19 +129,13 @@ static void ref_norm(struct device *dev, struct tensor *out, const struct tensor
     }
 }
 
-static const float *mod_row(const struct mod_table *m, int64_t token, int row) {
-    const int32_t *index = m->index ? m->index->data : NULL;
-    int64_t set = index ? index[token] : 0;
-    return (const float *)m->table->data + (set * m->table->dim[1] + row) * m->table->dim[2];
-}
-
 static void ref_norm_mod(struct device *dev, struct tensor *out, const struct tensor *x,
                          const struct mod_table *mod, int shift_row, int scale_row, float eps) {
     (void)dev;
     int64_t N = tensor_n_rows(x), C = tensor_n_cols(x);
     for (int64_t i = 0; i < N; i++) {
         const float *px = (const float *)x->data + i * C;
-        const float *shift = mod_row(mod, i, shift_row), *scale = mod_row(mod, i, scale_row);
+        const float *shift = op_mod_row(mod, i, shift_row), *scale = op_mod_row(mod, i, scale_row);
         float *po = (float *)out->data + i * C;
         double mean, gain;
         norm_terms(px, C, NORM_LAYER, (double)eps, &mean, &gain);
@@ -158,7 +152,7 @@ static void ref_gate_add(struct device *dev, struct tensor *x, const struct tens
     float *px = x->data;
     const float *py = y->data;
     for (int64_t i = 0; i < N; i++) {
-        const float *gate = mod_row(mod, i, gate_row);
+        const float *gate = op_mod_row(mod, i, gate_row);
         for (int64_t c = 0; c < C; c++)
             px[i * C + c] =
                 (float)((double)px[i * C + c] + (double)gate[c] * (double)py[i * C + c]);

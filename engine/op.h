@@ -41,6 +41,13 @@ struct mod_table {
     const struct tensor *index;
 };
 
+/* Coefficients of one token, for backends in host memory: row `row` of its set, [C]. */
+static inline const float *op_mod_row(const struct mod_table *m, int64_t token, int row) {
+    const int32_t *index = m->index ? (const int32_t *)m->index->data : NULL;
+    int64_t set = index ? index[token] : 0;
+    return (const float *)m->table->data + (set * m->table->dim[1] + row) * m->table->dim[2];
+}
+
 struct attention_opts {
     int n_heads;
     float scale;                   /* of q.k; 0 means 1/sqrt(D) */

@@ -61,7 +61,31 @@ static struct tensor form_shape(const struct safetensors_entry *e, int form) {
     }
 }
 
-/* Converts on the reference path: once per load, and any byte order of work is fine. */
+/* Weights that are not numbers are suspicious but not forbidden: the velocity is checked anyway. */
+static void warn_infinite(const struct weights *w, const float *v, size_t n, const char *name) {
+    float sum = 0;
+    char line[512];
+    for (size_t i = 0; i < n; i++)
+        sum += v[i] * 0.0f;
+    if (sum == 0.0f || !w->dev->say) return;
+    snprintf(line, sizeof line, "%.200s: %.200s holds values that are not numbers", w->folder,
+             name);
+    w->dev->say(w->dev->say_ctx, "weights.infinite", line);
+}
+
+/* Buffers grow to the largest tensor and are not zeroed: loading is bound by memory. */
+static enum err take_scratch(struct weights *w, int which, size_t n, float **out, struct fail *f) {
+    if (n > w->n_scratch[which]) {
+        mem_free(w->scratch[which]);
+        w->n_scratch[which] = 0;
+        w->scratch[which] = mem_grow(NULL, n, sizeof **out);
+        if (!w->scratch[which]) return FAIL(f, ERR_NOMEM, "no memory to load %zu weights", n);
+        w->n_scratch[which] = n;
+    }
+    *out = w->scratch[which];
+    return ERR_OK;
+}
+
 static enum err load_entry(struct weights *w, struct tensor *out, const struct safetensors_entry *e,
                            int form, struct fail *f) {
     enum err rc = ERR_OK;
@@ -70,19 +94,17 @@ static enum err load_entry(struct weights *w, struct tensor *out, const struct s
     float *plain = NULL, *turned = NULL;
     size_t n = (size_t)tensor_count(&want);
     TRY(pool_take(w->pool, out, DTYPE_F32, want.n_dims, want.dim, f));
-    plain = mem_take(n, sizeof *plain);
-    if (!plain) TRY(FAIL(f, ERR_NOMEM, "no memory to load %.100s", e->name));
+    TRY(take_scratch(w, 0, n ? n : 1, &plain, f));
     safetensors_to_f32(plain, &in_file);
+    warn_infinite(w, plain, n, e->name);
     if (form == WEIGHT_CONV) {
-        turned = mem_take(n, sizeof *turned);
-        if (!turned) TRY(FAIL(f, ERR_NOMEM, "no memory to load %.100s", e->name));
+        TRY(take_scratch(w, 1, n ? n : 1, &turned, f));
         op_conv_weight(turned, plain, want.dim[0], want.dim[4],
                        want.dim[1] * want.dim[2] * want.dim[3]);
+        plain = turned;
     }
-    op_upload(w->dev, out, turned ? turned : plain);
+    op_upload(w->dev, out, plain);
 out:
-    mem_free(plain);
-    mem_free(turned);
     return rc;
 }
 
@@ -155,8 +177,17 @@ static void say_problems(const struct weights *w) {
     }
 }
 
+static void drop_scratch(struct weights *w) {
+    for (int i = 0; i < 2; i++) {
+        mem_free(w->scratch[i]);
+        w->scratch[i] = NULL;
+        w->n_scratch[i] = 0;
+    }
+}
+
 enum err weights_finish(struct weights *w, struct fail *f) {
     char line[512];
+    drop_scratch(w);
     for (int i = 0; i < w->file.n_entries; i++)
         if (!w->file.entry[i].is_used) {
             snprintf(line, sizeof line, "%.200s: nobody asked for %.200s", w->folder,
@@ -174,5 +205,6 @@ enum err weights_finish(struct weights *w, struct fail *f) {
 void weights_close(struct weights *w) {
     safetensors_close(&w->file);
     buf_free(&w->problems);
+    drop_scratch(w);
     memset(w, 0, sizeof *w);
 }

@@ -36,6 +36,8 @@ struct weights {
     struct device *dev;
     struct pool *pool;
     const char *folder;
+    float *scratch[2]; /* a tensor on its way: as f32, and turned */
+    size_t n_scratch[2];
     struct buf problems; /* one line each */
     int n_problems;
 };

@@ -6,6 +6,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "common/base/str.h"
 #include "engine/weights.h"
 #include "tests/lib/check.h"
 
@@ -289,6 +290,34 @@ static void binding_reports_every_problem(void) {
     remove_file("m.safetensors");
 }
 
+static void find_event(void *ctx, const char *event, const char *text) {
+    if (strcmp(event, "weights.infinite") == 0) str_copy(ctx, 256, str_of(text));
+}
+
+static void weights_that_are_no_numbers_are_told(void) {
+    struct device dev;
+    struct pool pool;
+    struct weights w = {0};
+    struct tensor a;
+    struct fail f = {0};
+    unsigned char file[FILE_MAX];
+    char said[256] = "";
+    size_t n = build(file, "{" ENTRY("a", "F32", "[2]", "0", "8") "}", 8);
+    memcpy(file + n - 4, &(float){NAN}, 4);
+    write_file("m.safetensors", file, n);
+    CHECK_OK(device_open(&dev, "ref", 1, &f), &f);
+    dev.say = find_event;
+    dev.say_ctx = said;
+    pool_make(&pool, &dev, 1 << 16, 1 << 20);
+    CHECK_OK(weights_open(&w, &dev, &pool, folder, "m", &f), &f);
+    CHECK_OK(weights_take(&w, &a, "a", WEIGHT_PLAIN, 1, &(int64_t){2}, &f), &f);
+    CHECK_HAS(said, "a holds values that are not numbers");
+    weights_close(&w);
+    pool_free(&pool);
+    device_close(&dev);
+    remove_file("m.safetensors");
+}
+
 static void every_failed_allocation_leaves_nothing_behind(void) {
     unsigned char file[FILE_MAX];
     size_t n = build(file, "{" ENTRY("a", "F32", "[2]", "0", "8") "}", 8);
@@ -311,6 +340,7 @@ static const struct test tests[] = {
     TEST(indexes_name_plain_files_that_hold_what_they_promise),
     TEST(other_things_than_weight_files_are_refused),
     TEST(binding_reports_every_problem),
+    TEST(weights_that_are_no_numbers_are_told),
     TEST(every_failed_allocation_leaves_nothing_behind),
 };
 
