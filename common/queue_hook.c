@@ -27,14 +27,14 @@ static bool read_hook(struct queue_hook *out, const struct redis_reply *row) {
                     copy_field(out->tenant, sizeof(out->tenant), row, 3) &&
                     copy_field(out->type, sizeof(out->type), row, 4) &&
                     copy_field(out->url, sizeof(out->url), row, 5);
-    char job[QUEUE_ID_MAX];
-    bool is_cut = !str_copy(job, sizeof(job), str_of(out->job));
+    char job[QUEUE_ID_MAX], type[QUEUE_NAME_MAX];
+    str_copy(job, sizeof(job), str_of(out->job));
+    str_copy(type, sizeof(type), str_of(out->type));
     const char *hex = strchr(job, '_'); /* video_HEX */
-    int n = snprintf(out->event_id, sizeof(out->event_id), "evt_%s_%.14s", hex != NULL ? hex + 1 : job,
-                     out->type);
+    int n = snprintf(out->event_id, sizeof(out->event_id), "evt_%s_%.14s", hex != NULL ? hex + 1 : job, type);
     out->created_ms = redis_reply_i64(redis_reply_at(row, 6), 0);
     out->try = (int)redis_reply_i64(redis_reply_at(row, 7), 0);
-    return is_whole && !is_cut && n > 0 && (size_t)n < sizeof(out->event_id);
+    return is_whole && n > 0 && (size_t)n < sizeof(out->event_id);
 }
 
 enum err queue_hook_claim(struct redis *r, struct queue_hooks *out, const char *worker, int limit,
