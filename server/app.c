@@ -111,13 +111,6 @@ static bool check_large(struct intake *in, int64_t n_bytes, struct problem *p) {
     return false;
 }
 
-static bool check_room(struct server *s, struct problem *p) {
-    int64_t room = store_free_bytes(&s->store);
-    if (room < 0 || room >= s->opts.min_free_bytes) return true;
-    (void)problem_set(p, PROBLEM_UNAVAILABLE, "", "there is no room for uploads now");
-    return false;
-}
-
 static void open_body(struct server *s, struct request *req) {
     struct problem p;
     struct str coding = request_header(req, "content-encoding");
@@ -134,11 +127,10 @@ static void open_body(struct server *s, struct request *req) {
     if (coding.n && !str_eq_nocase(coding, "identity"))
         rc = problem_set(&p, PROBLEM_UNSUPPORTED_MEDIA_TYPE, "",
                          "Content-Encoding is not supported; send the body as it is");
-    else if (takes_form && req->n_body != 0 && !check_room(s, &p))
-        rc = ERR_INPUT;
     if (rc == ERR_OK)
         rc = body_open(&in->body, &validate_schema, takes_form ? &s->store : NULL,
                        request_header(req, "content-type"), body_cap(s, req), &p);
+    in->body.min_free_bytes = s->opts.min_free_bytes;
     if (rc == ERR_OK && !check_large(in, req->n_body, &p)) rc = ERR_INPUT;
     if (rc != ERR_OK) request_reply_problem(req, &p);
 }

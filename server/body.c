@@ -191,6 +191,9 @@ static enum err open_file(struct body *b, const char *param, int *index, struct 
     if (b->n_files == BODY_FILES_MAX)
         return problem_set(p, PROBLEM_INVALID_VALUE, param, "there are more than %d files",
                            BODY_FILES_MAX);
+    int64_t room = store_free_bytes(b->store);
+    if (room >= 0 && room < b->min_free_bytes)
+        return problem_set(p, PROBLEM_UNAVAILABLE, param, "there is no room for uploads now");
     struct body_file *file = &b->files[b->n_files];
     enum err rc = store_upload_begin(b->store, &file->upload, LIMIT_IMAGE_BYTES, &f);
     if (rc != ERR_OK) return upload_problem(rc, &f, param, LIMIT_IMAGE_BYTES, p);

@@ -84,6 +84,7 @@ struct body {
     struct buf text;     /* the JSON body, or the text part that is being read */
     size_t n_small_text; /* bytes of all text parts that hold no data URL */
     int64_t n_bytes, max_bytes;
+    int64_t min_free_bytes; /* files are refused when the store has less room */
     struct multipart form;
     struct body_field part; /* the part that is being read */
     bool is_large_part;

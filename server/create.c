@@ -186,22 +186,29 @@ static struct video_extra keep_warnings(struct create *c) {
     return extra;
 }
 
-static void reply(struct create *c, struct redis *r, int wait_s, int64_t after) {
+static void reply_now(struct create *c, const struct video_extra *extra) {
+    struct queue_view view = {0};
+    struct redis *r = NULL;
+    struct fail f = {0};
+    if (server_borrow(c->s, c->req, &r) != ERR_OK) return;
+    enum err rc = queue_view_get(r, &view, c->ticket.id, c->req->tenant, &f);
+    redis_pool_give(c->s->pool, r);
+    if (rc == ERR_OK)
+        videos_reply(c->s, c->req, &view.job, extra);
+    else
+        server_reply_fail(c->req, &f);
+    queue_view_free(&view);
+}
+
+static void reply(struct create *c, int wait_s, int64_t after) {
     struct request *req = c->req;
     struct video_extra extra = keep_warnings(c);
-    struct queue_view view = {0};
-    struct fail f = {0};
     request_reply_header(req, "Location", "/v1/videos/%s", c->ticket.id);
     if (c->ticket.born == QUEUE_REPLAY) request_reply_header(req, "Idempotency-Replayed", "true");
-    if (wait_s > 0) {
+    if (wait_s > 0)
         poll_start(c->s, req, c->ticket.id, wait_s, after, &extra);
-        return;
-    }
-    if (queue_view_get(r, &view, c->ticket.id, req->tenant, &f) == ERR_OK)
-        videos_reply(c->s, req, &view.job, &extra);
     else
-        server_reply_fail(req, &f);
-    queue_view_free(&view);
+        reply_now(c, &extra);
 }
 
 /* The queue's part, with its connection given back before anything waits. */
@@ -217,7 +224,6 @@ static enum err enqueue(struct create *c) {
 void create_run(struct server *s, struct request *req) {
     struct create c = {.s = s, .req = req};
     int64_t after = -1;
-    struct redis *r = NULL;
     if (poll_find(req)) {
         poll_continue(s, req);
         return;
@@ -229,9 +235,6 @@ void create_run(struct server *s, struct request *req) {
     if (rc == ERR_OK) rc = enqueue(&c);
     if (rc == ERR_OK) remember(&c);
     if (rc == ERR_INPUT) request_reply_problem(req, &c.problem);
-    if (rc == ERR_OK && server_borrow(s, req, &r) == ERR_OK) {
-        reply(&c, r, wait_s, after);
-        redis_pool_give(s->pool, r);
-    }
+    if (rc == ERR_OK) reply(&c, wait_s, after);
     job_free(&c.asked.job);
 }

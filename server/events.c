@@ -221,17 +221,16 @@ static struct feed *make_feed(struct server *s, struct request *req, const char 
         return NULL;
     }
     feed->server = s;
+    feed->watcher.kind = HUB_STREAM;
     buf_make(&feed->pending, PENDING_MAX);
     feed->comment_ms = now_mono_ms() + EVENTS_COMMENT_MS;
     (void)str_copy(feed->job, sizeof(feed->job), str_of(id));
     (void)str_copy(feed->tenant, sizeof(feed->tenant), str_of(req->tenant));
     req->state = feed;
     req->state_free = free_feed;
-    if (hub_watch(s->hub, &feed->watcher, req, id, req->tenant, LIMIT_SSE_PER_KEY) == ERR_OK)
-        return feed;
+    if (hub_watch(s->hub, &feed->watcher, req, id, LIMIT_SSE_PER_KEY) == ERR_OK) return feed;
     request_reply_error(req, PROBLEM_RATE_LIMIT_EXCEEDED, "",
-                        "this key has %d event streams or long polls open; close one",
-                        LIMIT_SSE_PER_KEY);
+                        "this key has %d event streams open; close one", LIMIT_SSE_PER_KEY);
     return NULL;
 }
 

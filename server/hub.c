@@ -103,25 +103,25 @@ enum err hub_start(struct hub **out, struct redis_pool *pool, int max_watchers, 
     return ERR_OK;
 }
 
-static int count_tenant(const struct hub *h, const char *tenant) {
+static int count_tenant(const struct hub *h, const char *tenant, enum hub_kind kind) {
     int n = 0;
     for (int i = 0; i < BUCKETS; i++)
         for (const struct hub_watcher *w = h->buckets[i]; w; w = w->next)
-            n += strcmp(w->tenant, tenant) == 0;
+            n += w->kind == kind && strcmp(w->tenant, tenant) == 0;
     return n;
 }
 
 enum err hub_watch(struct hub *h, struct hub_watcher *w, struct request *req, const char *job,
-                   const char *tenant, int max_of_tenant) {
+                   int max_of_tenant) {
     enum err rc = ERR_LIMIT;
     struct hub_watcher **head = &h->buckets[bucket_of(job)];
     ASSERT(!w->is_listed);
-    *w = (struct hub_watcher){.req = req};
+    *w = (struct hub_watcher){.req = req, .kind = w->kind};
     (void)str_copy(w->job, sizeof(w->job), str_of(job));
-    (void)str_copy(w->tenant, sizeof(w->tenant), str_of(tenant));
+    (void)str_copy(w->tenant, sizeof(w->tenant), str_of(req->tenant));
     pthread_mutex_lock(&h->lock);
     if (!h->is_draining && h->n_watchers < h->max_watchers &&
-        (!max_of_tenant || count_tenant(h, tenant) < max_of_tenant)) {
+        count_tenant(h, w->tenant, w->kind) < max_of_tenant) {
         w->next = *head;
         if (w->next) w->next->prev = w;
         *head = w;

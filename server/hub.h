@@ -18,9 +18,13 @@
 
 struct hub;
 
+/* Limits are counted for each kind apart. */
+enum hub_kind { HUB_POLL, HUB_STREAM };
+
 struct hub_watcher {
     struct hub_watcher *next, *prev;
     struct request *req;
+    enum hub_kind kind;
     char job[QUEUE_ID_MAX];
     char tenant[QUEUE_NAME_MAX];
     bool is_listed;
@@ -32,9 +36,10 @@ struct hub_watcher {
 MUST_CHECK enum err hub_start(struct hub **out, struct redis_pool *pool, int max_watchers,
                               struct fail *f);
 
-/* ERR_LIMIT: this tenant, or the server, has its limit of watchers: answer at once instead. */
+/* `w->kind` is the caller's. ERR_LIMIT: this tenant has max_of_tenant watchers of that kind, or the
+ * server all it may have: answer at once instead. */
 MUST_CHECK enum err hub_watch(struct hub *h, struct hub_watcher *w, struct request *req,
-                              const char *job, const char *tenant, int max_of_tenant);
+                              const char *job, int max_of_tenant);
 /* Safe on a zeroed or unlisted watcher. */
 void hub_unwatch(struct hub *h, struct hub_watcher *w);
 

@@ -111,6 +111,6 @@ void poll_start(struct server *s, struct request *req, const char *id, int secon
     req->state = p;
     req->state_free = free_poll;
     /* Without a place among the watchers the first look answers. */
-    (void)!hub_watch(s->hub, &p->watcher, req, id, req->tenant, POLLS_PER_TENANT);
+    (void)!hub_watch(s->hub, &p->watcher, req, id, POLLS_PER_TENANT);
     poll_continue(s, req);
 }

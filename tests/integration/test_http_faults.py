@@ -125,6 +125,15 @@ def test_a_retry_after_a_lost_reply_gets_the_same_job():
         assert s.call("POST", "/v1/videos", {"prompt": "lost"}, retry).json()["id"] != first  # once only
 
 
+def test_without_room_only_files_are_refused():
+    with Stack(servers=1, server_args=ARGS + ["--min-free-bytes", "900000G"]) as s:
+        job = s.create()["id"]
+        reply = s.call("POST", "/v1/videos", form(("prompt", "a"), ("input_reference", png(), "a.png")),
+                       {"content-type": "multipart/form-data; boundary=XYZ"})
+        assert reply.status == 503 and reply.headers["retry-after"] and "room" in reply.json()["error"]["message"]
+        assert s.call("GET", "/v1/videos/" + job).status == 200
+
+
 def test_many_clients_that_vanish_leave_nothing_behind():
     with Stack(servers=1, server_args=ARGS + ["--max-parked", "400"]) as s:
         job = s.create()["id"]
