@@ -10,6 +10,7 @@
 #include "common/base/now.h"
 #include "common/queue.h"
 #include "server/auth.h"
+#include "server/health.h"
 #include "server/validate.h"
 
 enum { IGNORED_BODY_MAX = 64 * 1024, LARGE_BODY = 256 * 1024 };
@@ -111,6 +112,12 @@ static bool check_large(struct intake *in, int64_t n_bytes, struct problem *p) {
     return false;
 }
 
+static void too_large(struct request *req, int64_t max) {
+    request_reply_error(req, PROBLEM_PAYLOAD_TOO_LARGE, "",
+                        "the body is larger than this route takes: at most %lld bytes",
+                        (long long)max);
+}
+
 static void open_body(struct server *s, struct request *req) {
     struct problem p;
     struct str coding = request_header(req, "content-encoding");
@@ -146,6 +153,7 @@ static void log_client_id(const struct request *req) {
 
 static void begin(void *ctx, struct request *req) {
     struct server *s = ctx;
+    atomic_fetch_add(&s->n_active, 1);
     if (req->reply.status) return; /* the head was refused */
     add_cors(req);
     if (atomic_load(&s->is_closed)) {
@@ -158,9 +166,7 @@ static void begin(void *ctx, struct request *req) {
     if (req->route->auth == ROUTE_KEY) auth_check(s, req);
     if (req->reply.status) return;
     if (req->n_body > body_cap(s, req)) {
-        request_reply_error(req, PROBLEM_PAYLOAD_TOO_LARGE, "",
-                            "the body has %lld bytes; this route takes at most %lld",
-                            (long long)req->n_body, (long long)body_cap(s, req));
+        too_large(req, body_cap(s, req));
         return;
     }
     if (req->route->body == ROUTE_BODY_JSON || req->route->body == ROUTE_BODY_FORM)
@@ -172,8 +178,10 @@ static void begin(void *ctx, struct request *req) {
 static void feed(void *ctx, struct request *req, const char *bytes, size_t n) {
     struct intake *in = req->state;
     struct problem p;
-    (void)ctx;
-    if (!in) return; /* a route that takes no body: the door's own limit holds */
+    if (!in) { /* a route that takes no body throws it away, but not without end */
+        if (req->n_read > body_cap(ctx, req)) too_large(req, body_cap(ctx, req));
+        return;
+    }
     bool is_ok =
         body_feed(&in->body, bytes, n, &p) == ERR_OK && check_large(in, in->body.n_bytes, &p);
     if (!is_ok) request_reply_problem(req, &p);
@@ -205,6 +213,7 @@ static void note_undelivered(struct server *s, const struct request *req) {
 
 static void done(void *ctx, struct request *req, bool is_sent) {
     struct server *s = ctx;
+    atomic_fetch_sub(&s->n_active, 1);
     if (!is_sent && req->born_id && req->born_fingerprint) note_undelivered(s, req);
     int64_t took_us = now_mono_us() - req->started_us;
     char path[200], shown[400];
@@ -231,7 +240,7 @@ static void begin_metrics(void *ctx, struct request *req) {
         request_reply_error(req, PROBLEM_NOT_FOUND, "", "this socket has GET /metrics only");
         return;
     }
-    meter_set(s->meter, METER_PARKED, hub_count(s->hub));
+    health_measure(s);
     if (meter_write(s->meter, &req->reply.body, &f) != ERR_OK) {
         server_reply_fail(req, &f);
         return;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "common/job.h"
 #include "common/queue_view.h"
 
 static void finish(struct request *req, struct doc_out *o, int status) {
@@ -61,9 +62,9 @@ static void put_lane(struct doc_out *o, const struct queue_lane_stat *lane) {
     doc_put_int(o, "queued", lane->n_queued);
     doc_put_real(o, "oldest_age_seconds", (double)lane->oldest_age_ms / 1000.0);
     doc_open_object(o, "priority");
-    doc_put_int(o, "low", lane->n_by_priority[2]);
-    doc_put_int(o, "normal", lane->n_by_priority[5]);
-    doc_put_int(o, "high", lane->n_by_priority[8]);
+    doc_put_int(o, "low", lane->n_by_priority[job_priority_rank(JOB_LOW)]);
+    doc_put_int(o, "normal", lane->n_by_priority[job_priority_rank(JOB_NORMAL)]);
+    doc_put_int(o, "high", lane->n_by_priority[job_priority_rank(JOB_HIGH)]);
     doc_close_object(o);
     doc_put_int(o, "workers", lane->n_workers);
     doc_close_object(o);
@@ -88,6 +89,33 @@ void health_queue(struct server *s, struct request *req) {
     doc_close_array(&o);
     mem_free(stat);
     finish(req, &o, 200);
+}
+
+void health_measure(struct server *s) {
+    struct fail f = {0};
+    struct queue_stat *stat = read_stat(s, &f);
+    meter_set(s->meter, METER_PARKED, hub_count(s->hub));
+    meter_set(s->meter, METER_ACTIVE, atomic_load(&s->n_active));
+    meter_set(s->meter, METER_REDIS_UP, stat != NULL);
+    if (!stat) return;
+    int64_t low = 0, normal = 0, high = 0, oldest_ms = 0, n_busy = 0;
+    for (int i = 0; i < stat->n_lanes; i++) {
+        const struct queue_lane_stat *lane = &stat->lane[i];
+        low += lane->n_by_priority[job_priority_rank(JOB_LOW)];
+        normal += lane->n_by_priority[job_priority_rank(JOB_NORMAL)];
+        high += lane->n_by_priority[job_priority_rank(JOB_HIGH)];
+        if (lane->oldest_age_ms > oldest_ms) oldest_ms = lane->oldest_age_ms;
+    }
+    for (int i = 0; i < stat->n_workers; i++)
+        n_busy += stat->worker[i].is_busy;
+    meter_set(s->meter, METER_QUEUED_LOW, (double)low);
+    meter_set(s->meter, METER_QUEUED_NORMAL, (double)normal);
+    meter_set(s->meter, METER_QUEUED_HIGH, (double)high);
+    meter_set(s->meter, METER_OLDEST_S, (double)oldest_ms / 1000.0);
+    meter_set(s->meter, METER_RUNNING, (double)stat->n_running);
+    meter_set(s->meter, METER_WORKERS_BUSY, (double)n_busy);
+    meter_set(s->meter, METER_WORKERS_IDLE, (double)(stat->n_workers - n_busy));
+    mem_free(stat);
 }
 
 void health_root(struct server *s, struct request *req) {

@@ -9,6 +9,8 @@ void health_ready(struct server *s, struct request *req); /* 503 without Redis o
 void health_queue(struct server *s, struct request *req);
 void health_root(struct server *s, struct request *req);
 void health_models(struct server *s, struct request *req);
+/* Brings the gauges of the meter up to date. */
+void health_measure(struct server *s);
 void health_model(struct server *s, struct request *req);
 
 #endif

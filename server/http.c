@@ -35,7 +35,7 @@ struct exchange {
     bool is_begun;
     bool is_answered;
     const char *raw, *raw_end; /* the target in the library's memory; compared only, see head.h */
-    int64_t n_drained;
+    int64_t n_wanted;          /* bytes of the body that the app took */
     char target[REQUEST_TARGET_MAX];
     bool is_target_long;
     char peer[INET6_ADDRSTRLEN];
@@ -175,12 +175,13 @@ static enum MHD_Result on_begin(struct exchange *ex, const char *method, const c
 }
 
 static enum MHD_Result on_body(struct exchange *ex, const char *bytes, size_t *n) {
-    if (!ex->req.reply.status) {
-        ex->http->app.body(ex->http->app.ctx, &ex->req, bytes, *n);
-    } else {
-        ex->n_drained += (int64_t)*n;
-        if (ex->n_drained > HTTP_DRAIN_MAX) return MHD_NO;
+    struct request *req = &ex->req;
+    req->n_read += (int64_t)*n;
+    if (!req->reply.status) {
+        ex->http->app.body(ex->http->app.ctx, req, bytes, *n);
+        ex->n_wanted = req->n_read;
     }
+    if (req->n_read - ex->n_wanted > HTTP_DRAIN_MAX) return MHD_NO;
     *n = 0;
     return MHD_YES;
 }

@@ -56,13 +56,15 @@ static void mark_events(struct hub *h, const struct queue_events *events) {
     pthread_mutex_unlock(&h->lock);
 }
 
-/* Reads until the connection fails. */
-static void listen_once(struct hub *h, char last[QUEUE_EVENT_ID_MAX], struct queue_events *events,
+/* Reads until the connection fails; true when at least one read went well. */
+static bool listen_once(struct hub *h, char last[QUEUE_EVENT_ID_MAX], struct queue_events *events,
                         struct fail *f) {
     struct redis *r = NULL;
-    if (redis_pool_borrow(h->pool, &r, f) != ERR_OK) return;
+    bool is_heard = false;
+    if (redis_pool_borrow(h->pool, &r, f) != ERR_OK) return false;
     while (!atomic_load(&h->must_stop)) {
         if (queue_event_wait(r, events, last, READ_MS, f) != ERR_OK) break;
+        is_heard = true;
         if (events->is_cut)
             mark_all(h, false); /* events were lost: everybody looks for himself */
         else
@@ -70,6 +72,7 @@ static void listen_once(struct hub *h, char last[QUEUE_EVENT_ID_MAX], struct que
         mark_all(h, true);
     }
     redis_pool_give(h->pool, r);
+    return is_heard;
 }
 
 static void *run(void *arg) {
@@ -77,11 +80,13 @@ static void *run(void *arg) {
     char last[QUEUE_EVENT_ID_MAX] = "";
     struct queue_events *events = mem_take(1, sizeof(*events));
     ASSERT(events);
+    bool is_told = false; /* one line an outage, not three a second */
     while (!atomic_load(&h->must_stop)) {
         struct fail f = {0};
-        listen_once(h, last, events, &f);
+        if (listen_once(h, last, events, &f)) is_told = false;
         if (atomic_load(&h->must_stop)) break;
-        log_fail(LOG_WARN, "hub.away", &f);
+        if (!is_told) log_fail(LOG_WARN, "hub.away", &f);
+        is_told = true;
         now_sleep_ms(RETRY_MS);
         mark_all(h, false); /* what happened meanwhile is unknown */
     }

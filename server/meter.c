@@ -6,7 +6,7 @@
 #include "common/base/mem.h"
 #include "common/metrics.h"
 
-enum { CLASSES = 5, ROUTES_MAX = 64, LABEL_SIZE = 80 };
+enum { CLASSES = 5, ROUTES_MAX = 64, LABEL_SIZE = 80, SINGLES_MAX = 16 };
 
 /* Rows: requests of (route, class) for each route and for "none", then the single ones. */
 struct meter {
@@ -15,19 +15,33 @@ struct meter {
     int n_routes; /* with "none" as the last */
     int first_single;
     char labels[ROUTES_MAX * CLASSES][LABEL_SIZE];
-    struct metrics_row rows[ROUTES_MAX * CLASSES + 8];
+    struct metrics_row rows[ROUTES_MAX * CLASSES + SINGLES_MAX];
 };
 
-enum single { SINGLE_SECONDS, SINGLE_JOBS, SINGLE_PARKED, SINGLE_ACTIVE, SINGLE_COUNT };
+enum { SINGLE_SECONDS = METER_GAUGE_COUNT, SINGLE_JOBS, SINGLE_COUNT };
 
+/* The gauges first, so that their enum is their place. Rows of one name stand together. */
 static const struct metrics_row singles[SINGLE_COUNT] = {
+    [METER_PARKED] = {"misora_http_parked", NULL, METRICS_GAUGE,
+                      "Long polls and event streams that wait."},
+    [METER_ACTIVE] = {"misora_http_active", NULL, METRICS_GAUGE, "Requests in work."},
+    [METER_QUEUED_LOW] = {"misora_queue_depth", "priority=\"low\"", METRICS_GAUGE,
+                          "Jobs that wait."},
+    [METER_QUEUED_NORMAL] = {"misora_queue_depth", "priority=\"normal\"", METRICS_GAUGE,
+                             "Jobs that wait."},
+    [METER_QUEUED_HIGH] = {"misora_queue_depth", "priority=\"high\"", METRICS_GAUGE,
+                           "Jobs that wait."},
+    [METER_OLDEST_S] = {"misora_queue_oldest_age_seconds", NULL, METRICS_GAUGE,
+                        "How long the first waiting job waits."},
+    [METER_RUNNING] = {"misora_jobs_running", NULL, METRICS_GAUGE, "Jobs that workers hold."},
+    [METER_WORKERS_BUSY] = {"misora_workers", "state=\"busy\"", METRICS_GAUGE, "Living workers."},
+    [METER_WORKERS_IDLE] = {"misora_workers", "state=\"idle\"", METRICS_GAUGE, "Living workers."},
+    [METER_REDIS_UP] = {"misora_redis_up", NULL, METRICS_GAUGE,
+                        "1 when Redis answered; else the figures of the queue are old."},
     [SINGLE_SECONDS] = {"misora_http_request_duration_seconds", NULL, METRICS_HISTOGRAM,
                         "Time from the request line to the end of the reply."},
     [SINGLE_JOBS] = {"misora_jobs_submitted_total", "operation=\"create\"", METRICS_COUNTER,
                      "Jobs that this server put into the queue."},
-    [SINGLE_PARKED] = {"misora_http_parked", NULL, METRICS_GAUGE,
-                       "Long polls and event streams that wait."},
-    [SINGLE_ACTIVE] = {"misora_http_active", NULL, METRICS_GAUGE, "Requests in work."},
 };
 
 static const char *route_name(const struct meter *m, int i) {
@@ -35,7 +49,7 @@ static const char *route_name(const struct meter *m, int i) {
 }
 
 enum err meter_make(struct meter **out, const struct route_table *routes, struct fail *f) {
-    ASSERT(routes->n_rows + 1 <= ROUTES_MAX);
+    ASSERT(routes->n_rows + 1 <= ROUTES_MAX && (int)SINGLE_COUNT <= (int)SINGLES_MAX);
     struct meter *m = mem_take(1, sizeof(*m));
     if (!m) return FAIL(f, ERR_NOMEM, "no memory for metrics");
     m->routes = routes;
@@ -79,8 +93,8 @@ void meter_job(struct meter *m) {
 }
 
 void meter_set(struct meter *m, enum meter_gauge gauge, double v) {
-    metrics_set(m->metrics,
-                m->first_single + (gauge == METER_PARKED ? SINGLE_PARKED : SINGLE_ACTIVE), v);
+    ASSERT(gauge >= 0 && gauge < METER_GAUGE_COUNT);
+    metrics_set(m->metrics, m->first_single + (int)gauge, v);
 }
 
 enum err meter_write(struct meter *m, struct buf *out, struct fail *f) {

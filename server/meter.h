@@ -11,7 +11,19 @@
 
 struct meter;
 
-enum meter_gauge { METER_PARKED, METER_ACTIVE, METER_GAUGE_COUNT };
+enum meter_gauge {
+    METER_PARKED,
+    METER_ACTIVE,
+    METER_QUEUED_LOW,
+    METER_QUEUED_NORMAL,
+    METER_QUEUED_HIGH,
+    METER_OLDEST_S,
+    METER_RUNNING,
+    METER_WORKERS_BUSY,
+    METER_WORKERS_IDLE,
+    METER_REDIS_UP,
+    METER_GAUGE_COUNT
+};
 
 MUST_CHECK enum err meter_make(struct meter **out, const struct route_table *routes,
                                struct fail *f);

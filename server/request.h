@@ -65,6 +65,7 @@ struct request {
     int n_headers;
     struct request_header headers[REQUEST_HEADERS_MAX];
     int64_t n_body; /* Content-Length; -1: chunked; 0: none */
+    int64_t n_read; /* bytes of the body that came so far */
     bool is_head;
     int64_t started_us;
 

@@ -50,6 +50,10 @@ void videos_reply(struct server *s, struct request *req, const struct queue_job 
         server_reply_fail(req, &f);
         return;
     }
+    if (job_state_is_ended(job->state) && job->started_ms && job->done_ms >= job->started_ms)
+        request_reply_header(req, "Server-Timing", "queue;dur=%lld, compute;dur=%lld",
+                             (long long)(job->started_ms - job->created_ms),
+                             (long long)(job->done_ms - job->started_ms));
     /* The SDKs' helpers keep the first value for the whole loop: never an ETA. */
     if (!job_state_is_ended(job->state))
         request_reply_header(req, "openai-poll-after-ms", "%lld", (long long)s->opts.poll_after_ms);

@@ -243,7 +243,18 @@ def test_a_job_of_another_state_is_told_as_openai_tells_it(stack, worker):
     assert stack.call("GET", "/v1/videos/" + job).headers.get("openai-poll-after-ms") is None
 
 
-def test_a_finished_job_shows_what_was_made(finished):
+def test_an_endless_body_nobody_asked_for_is_cut(stack):
+    chunk = b"4000\r\n" + b"x" * 0x4000 + b"\r\n"
+    for head in (b"GET /v1/videos", b"POST /v1/videos/" + b"video_" + b"0" * 32 + b"/cancel"):
+        data = head + b" HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        reply = send_raw(stack.url, data + chunk * 8 + b"0\r\n\r\n")
+        assert reply.status == 413 and reply.error()["code"] == "payload_too_large"
+        assert send_raw(stack.url, data + chunk * 4000).status in (0, 413)  # 64 MiB: cut off
+
+
+def test_a_finished_job_shows_what_was_made(stack, finished):
+    timing = stack.call("GET", "/v1/videos/" + finished["id"]).headers["server-timing"]
+    assert timing.startswith("queue;dur=") and "compute;dur=" in timing
     assert finished["status"] == "completed" and finished["progress"] == 100 and finished["phase"] == "done"
     assert finished["completed_at"] >= finished["created_at"] and finished["expires_at"] > finished["completed_at"]
     assert finished["num_frames"] == 17 and finished["fps"] == 16 and finished["usage"] == {"compute_seconds": 1.5}
@@ -454,6 +465,7 @@ def test_health_queue_metrics_and_root(stack):
     assert stack.call("GET", "/metrics").status == 404
     text = stack.call("GET", "/metrics", url=stack.metrics_urls[0]).body.decode()
     assert 'misora_http_requests_total{method="POST",route="videos.create",code="2xx"}' in text
+    assert "misora_redis_up 1" in text and 'misora_queue_depth{priority="normal"}' in text
     assert stack.call("GET", "/v1/videos", url=stack.metrics_urls[0]).status == 404
 
 
