@@ -313,7 +313,7 @@ static void put_mark(struct draft *d, char mark) {
     case 'L': put_word(d, LEXICON_LOOP, 1, LEXICON_ANY); break;
     case 'H': put_word(d, LEXICON_WALL, 1, LEXICON_ANY); break;
     case 'O': put_word(d, LEXICON_EMPTY, 1, LEXICON_ANY); break;
-    default: ASSERT(!"a template has an unknown mark");
+    default: ASSERT(0); /* no template has another mark */
     }
 }
 
