@@ -18,14 +18,15 @@ enum { HEADER_BYTES_MAX = 64 * 1024 };
 struct exchange {
     const struct fetch_request *request;
     struct fetch_reply *reply;
-    bool is_blocked;     /* an address was refused */
-    bool is_cut;         /* the reply was long enough */
+    bool is_blocked; /* an address was refused */
+    bool is_cut;     /* the reply was long enough */
     size_t header_bytes;
     char why[CURL_ERROR_SIZE];
 };
 
 enum err fetch_start(struct fail *f) {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0) return FAIL(f, ERR_BUG, "fetch: libcurl does not start");
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
+        return FAIL(f, ERR_BUG, "fetch: libcurl does not start");
     return ERR_OK;
 }
 
@@ -121,7 +122,8 @@ static void read_reply(CURL *c, struct fetch_reply *reply) {
 
 static enum err verdict(const struct exchange *x, CURLcode code, struct fail *f) {
     if (x->is_blocked && x->reply->status == 0)
-        return FAIL(f, ERR_FORBIDDEN, "blocked_address: the host has an address that is not public");
+        return FAIL(f, ERR_FORBIDDEN,
+                    "blocked_address: the host has an address that is not public");
     bool has_answer = code == CURLE_OK || (code == CURLE_WRITE_ERROR && x->is_cut);
     if (has_answer && x->reply->status > 0) return ERR_OK;
     x->reply->status = 0;
@@ -129,7 +131,8 @@ static enum err verdict(const struct exchange *x, CURLcode code, struct fail *f)
     return FAIL(f, code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_IO, "no answer: %s", why);
 }
 
-enum err fetch_call(struct fetch_reply *reply, const struct fetch_request *request, struct fail *f) {
+enum err fetch_call(struct fetch_reply *reply, const struct fetch_request *request,
+                    struct fail *f) {
     struct exchange x = {.request = request, .reply = reply};
     ASSERT(request->total_ms > 0 && request->connect_ms > 0);
     *reply = (struct fetch_reply){.retry_after_s = -1};

@@ -16,11 +16,11 @@ struct v4_range {
 
 /* IANA special-purpose registry: everything that is not plain unicast of the Internet. */
 static const struct v4_range v4_blocked[] = {
-    {V4(0, 0, 0, 0), 8},       {V4(10, 0, 0, 0), 8},      {V4(100, 64, 0, 0), 10},
-    {V4(127, 0, 0, 0), 8},     {V4(169, 254, 0, 0), 16},  {V4(172, 16, 0, 0), 12},
-    {V4(192, 0, 0, 0), 24},    {V4(192, 0, 2, 0), 24},    {V4(192, 31, 196, 0), 24},
-    {V4(192, 52, 193, 0), 24}, {V4(192, 88, 99, 0), 24},  {V4(192, 168, 0, 0), 16},
-    {V4(192, 175, 48, 0), 24}, {V4(198, 18, 0, 0), 15},   {V4(198, 51, 100, 0), 24},
+    {V4(0, 0, 0, 0), 8},       {V4(10, 0, 0, 0), 8},     {V4(100, 64, 0, 0), 10},
+    {V4(127, 0, 0, 0), 8},     {V4(169, 254, 0, 0), 16}, {V4(172, 16, 0, 0), 12},
+    {V4(192, 0, 0, 0), 24},    {V4(192, 0, 2, 0), 24},   {V4(192, 31, 196, 0), 24},
+    {V4(192, 52, 193, 0), 24}, {V4(192, 88, 99, 0), 24}, {V4(192, 168, 0, 0), 16},
+    {V4(192, 175, 48, 0), 24}, {V4(198, 18, 0, 0), 15},  {V4(198, 51, 100, 0), 24},
     {V4(203, 0, 113, 0), 24},  {V4(224, 0, 0, 0), 3},
 };
 
@@ -59,7 +59,8 @@ static uint32_t v4_at(const unsigned char *p) {
 bool guard_v6_is_public(const unsigned char a[16]) {
     if (v6_in(a, &v6_nat64)) return guard_v4_is_public(v4_at(a + 12));
     if (v6_in(a, &v6_6to4)) return guard_v4_is_public(v4_at(a + 2));
-    if (!v6_in(a, &v6_global)) return false; /* with it ::, ::1, mapped, compatible, ULA, link-local */
+    if (!v6_in(a, &v6_global))
+        return false; /* with it ::, ::1, mapped, compatible, ULA, link-local */
     for (size_t i = 0; i < sizeof(v6_blocked) / sizeof(v6_blocked[0]); i++)
         if (v6_in(a, &v6_blocked[i])) return false;
     return true;
@@ -81,9 +82,9 @@ bool guard_address_is_public(const struct sockaddr *addr, socklen_t n) {
 
 /* Names that never mean a host of the Internet. A leading dot: the name itself and all below. */
 static const char *const local_names[] = {
-    ".localhost", ".local", ".internal", ".intranet", ".lan", ".home", ".corp", ".private",
-    ".localdomain", ".home.arpa", ".in-addr.arpa", ".ip6.arpa", ".test", ".example", ".invalid",
-    ".onion",
+    ".localhost", ".local",   ".internal",    ".intranet",  ".lan",          ".home",
+    ".corp",      ".private", ".localdomain", ".home.arpa", ".in-addr.arpa", ".ip6.arpa",
+    ".test",      ".example", ".invalid",     ".onion",
 };
 
 static bool is_local_name(const char *host) {
@@ -94,7 +95,8 @@ static bool is_local_name(const char *host) {
         if (n < m || strcmp(host + n - m, name) != 0) continue;
         if (n == m || host[n - m - 1] == '.') return true;
     }
-    return strchr(host, '.') == NULL; /* a single label depends on the search list of the resolver */
+    return strchr(host, '.') ==
+           NULL; /* a single label depends on the search list of the resolver */
 }
 
 static enum err refuse(struct fail *f, const char *why) {
@@ -108,7 +110,8 @@ static enum err check_bytes(const char *url, struct fail *f) {
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)url[i];
         if (c <= 0x20 || c >= 0x7f)
-            return refuse(f, "it has blanks, control or non-ASCII characters (use punycode and %-escapes)");
+            return refuse(
+                f, "it has blanks, control or non-ASCII characters (use punycode and %-escapes)");
         if (strchr("\\\"<>^`{|}", c)) return refuse(f, "it has a character that must be escaped");
         if (c == '#') return refuse(f, "it has a fragment");
         if (c == '%' && strncmp(url + i, "%00", 3) == 0) return refuse(f, "it has an escaped NUL");
@@ -116,8 +119,8 @@ static enum err check_bytes(const char *url, struct fail *f) {
     return ERR_OK;
 }
 
-static enum err read_scheme(struct guard_target *t, struct str *rest, const struct guard_rules *rules,
-                            struct fail *f) {
+static enum err read_scheme(struct guard_target *t, struct str *rest,
+                            const struct guard_rules *rules, struct fail *f) {
     static const struct {
         const char *text;
         bool is_https;
@@ -135,7 +138,8 @@ static enum err read_scheme(struct guard_target *t, struct str *rest, const stru
 }
 
 /* Splits "host:port" or "[v6]:port"; the port text may be empty only when there is no colon. */
-static enum err split_port(struct str authority, struct str *host, struct str *port, struct fail *f) {
+static enum err split_port(struct str authority, struct str *host, struct str *port,
+                           struct fail *f) {
     const char *end = authority.p + authority.n, *colon = NULL;
     if (authority.n > 0 && authority.p[0] == '[') {
         const char *close = memchr(authority.p, ']', authority.n);
@@ -155,7 +159,8 @@ static enum err split_port(struct str authority, struct str *host, struct str *p
 static enum err read_port(struct guard_target *t, struct str port, const struct guard_rules *rules,
                           struct fail *f) {
     int64_t n = t->is_https ? 443 : 80;
-    if (port.p && !str_parse_i64(port, 1, 65535, &n)) return refuse(f, "its port is not 1 to 65535");
+    if (port.p && !str_parse_i64(port, 1, 65535, &n))
+        return refuse(f, "its port is not 1 to 65535");
     t->port = (int)n;
     bool is_usual = n == 80 || n == 443 || n == 8443;
     if (is_usual || rules->allow_private || (rules->allow_high_ports && n >= 10000)) return ERR_OK;
@@ -171,7 +176,8 @@ static enum err check_v6(const char *text, const struct guard_rules *rules, stru
 }
 
 /* WHATWG: a host whose last label is a number is an IPv4 address in one of many forms (0x7f.1,
- * 2130706433, 0177.0.0.1). Only a.b.c.d without leading zeros is taken; the others exist to hide. */
+ * 2130706433, 0177.0.0.1). Only a.b.c.d without leading zeros is taken; the others exist to hide.
+ */
 static bool ends_in_number(const char *host) {
     const char *dot = strrchr(host, '.'), *last = dot ? dot + 1 : host;
     if (last[0] == '0' && (last[1] == 'x' || last[1] == 'X')) return true;
@@ -212,7 +218,8 @@ static enum err read_host(struct guard_target *t, struct str host, const struct 
     if (is_v6) return check_v6(t->host, rules, f);
     if (ends_in_number(t->host)) return check_v4(t->host, rules, f);
     if (!is_name(t->host)) return refuse(f, "its host is not a name");
-    if (!rules->allow_private && is_local_name(t->host)) return refuse(f, "its host is a local name");
+    if (!rules->allow_private && is_local_name(t->host))
+        return refuse(f, "its host is a local name");
     return ERR_OK;
 }
 

@@ -18,8 +18,8 @@ enum { GUARD_HOST_MAX = 253 };
 
 /* All false is the strict rule of production. */
 struct guard_rules {
-    bool allow_http;       /* plain http too */
-    bool allow_private;    /* private, loopback and local names, any port: for tests and closed nets */
+    bool allow_http;    /* plain http too */
+    bool allow_private; /* private, loopback and local names, any port: for tests and closed nets */
     bool allow_high_ports; /* 10000..65535 beside 80, 443 and 8443 */
 };
 

@@ -6,8 +6,8 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 
-static const double bounds[METRICS_BOUNDS] = {0.005, 0.01, 0.05, 0.1, 0.25, 0.5,  1,    2,
-                                              5,     10,   30,   60,  120,  300,  1200, 3600};
+static const double bounds[METRICS_BOUNDS] = {0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1,    2,
+                                              5,     10,   30,   60,  120,  300, 1200, 3600};
 
 struct series {
     double value; /* of a histogram: the sum */
@@ -89,7 +89,8 @@ static enum err write_head(struct buf *out, const struct metrics_row *row, struc
 static enum err write_value(struct buf *out, const struct metrics_row *row, double v,
                             struct fail *f) {
     const char *l = row->labels;
-    return buf_addf(out, f, "%s%s%s%s %.17g\n", row->name, l ? "{" : "", l ? l : "", l ? "}" : "", v);
+    return buf_addf(out, f, "%s%s%s%s %.17g\n", row->name, l ? "{" : "", l ? l : "", l ? "}" : "",
+                    v);
 }
 
 static enum err write_histogram(struct buf *out, const struct metrics_row *row,

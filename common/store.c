@@ -42,7 +42,8 @@ static enum err open_dir(int *out, int at, const char *name, struct fail *f) {
 static enum err temp_make(struct store *s, int *fd, char name[40], struct fail *f) {
     for (int i = 0; i < NAME_TRIES; i++) {
         id_uuid7_hex(name);
-        *fd = openat(s->tmp_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+        *fd =
+            openat(s->tmp_fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
         if (*fd >= 0) return ERR_OK;
         if (errno != EEXIST) break;
     }
@@ -195,7 +196,8 @@ static enum err publish_once(struct store *s, const char *temp, const struct sto
 static enum err publish(struct store *s, const char *temp, const struct store_object *o,
                         struct fail *f) {
     enum err rc = ERR_NOT_FOUND;
-    for (int i = 0; i < NAME_TRIES && rc == ERR_NOT_FOUND; i++) rc = publish_once(s, temp, o, f);
+    for (int i = 0; i < NAME_TRIES && rc == ERR_NOT_FOUND; i++)
+        rc = publish_once(s, temp, o, f);
     return rc == ERR_NOT_FOUND ? FAIL(f, ERR_IO, "store: cannot publish %s", o->key) : rc;
 }
 

@@ -5,10 +5,11 @@
  * here all the same and walked with openat and O_NOFOLLOW, so a bad key cannot leave the directory.
  *
  *   DIR/obj/t/ID/EPOCH-NONCE8.mp4   results, the lease is part of the name: two attempts never meet
- *   DIR/obj/u/SHA256.ext            uploads, named by their content: the same file twice is one object
- *   DIR/tmp/                        what is being written; swept when old
+ *   DIR/obj/u/SHA256.ext            uploads, named by their content: the same file twice is one
+ * object DIR/tmp/                        what is being written; swept when old
  *
- * Any thread may use one struct store at once; it holds only a descriptor. Knows nothing of jobs. */
+ * Any thread may use one struct store at once; it holds only a descriptor. Knows nothing of jobs.
+ */
 #ifndef COMMON_STORE_H
 #define COMMON_STORE_H
 
@@ -56,7 +57,8 @@ struct store_upload {
 MUST_CHECK enum err store_open(struct store *s, const char *dir, struct fail *f);
 void store_close(struct store *s);
 
-/* True for 1..4 segments of [A-Za-z0-9_-][A-Za-z0-9._-]*, joined by single slashes, <= 159 bytes. */
+/* True for 1..4 segments of [A-Za-z0-9_-][A-Za-z0-9._-]*, joined by single slashes, <= 159 bytes.
+ */
 bool store_key_is_ok(const char *key);
 
 /* Copies the file or the bytes to `key`. Putting the same bytes again is OK; other bytes under an
@@ -71,7 +73,8 @@ MUST_CHECK enum err store_find(struct store *s, struct store_found *out, const c
                                struct fail *f);
 void store_found_close(struct store_found *found);
 
-/* Idempotent: a missing object is ERR_OK. Also drops the object's directory when it became empty. */
+/* Idempotent: a missing object is ERR_OK. Also drops the object's directory when it became empty.
+ */
 MUST_CHECK enum err store_remove(struct store *s, const char *key, struct fail *f);
 
 /* A streamed upload: begin, add as bytes arrive, then end or drop. The key becomes u/SHA256.ext;

@@ -52,7 +52,8 @@ static bool on_ask(void *ctx) {
     struct child *c = ctx;
     struct wire_frame frame;
     enum err rc;
-    while ((rc = wire_fill(&c->reader, CHILD_FD, NULL)) == ERR_OK) continue;
+    while ((rc = wire_fill(&c->reader, CHILD_FD, NULL)) == ERR_OK)
+        continue;
     if (rc != ERR_TIMEOUT) c->is_orphan = true;
     while (wire_next(&c->reader, &frame, NULL) == ERR_OK) {
         if (frame.type == WIRE_CANCEL) c->is_cancelled = true;
@@ -87,8 +88,8 @@ static enum err open_all(struct child *c, struct fail *f) {
     TRY(wire_read_hello(&c->hello, frame.body, f));
     wire_drop(&c->reader, &frame);
     TRY(store_open(&c->store, c->hello.store_dir, f));
-    struct engine_opts opts = {.device = c->hello.device, .n_threads = c->hello.n_threads,
-                               .hooks = {.log = engine_log}};
+    struct engine_opts opts = {
+        .device = c->hello.device, .n_threads = c->hello.n_threads, .hooks = {.log = engine_log}};
     TRY(engine_open(&c->run.engine, c->hello.model_dir, &opts, f));
     c->run.store = &c->store;
     c->run.decode_program = c->hello.decode_program;

@@ -18,7 +18,8 @@ static void work_tick(void *ctx) {
     struct chores *c = ctx;
     struct fail f = {0};
     int n = 0;
-    if (upkeep_tick(c->o.pool, c->o.conf->lease_ms, &f) != ERR_OK) return; /* duty tells of misses */
+    if (upkeep_tick(c->o.pool, c->o.conf->lease_ms, &f) != ERR_OK)
+        return; /* duty tells of misses */
     if (c->n_ticks % COLLECT_EVERY != 0) return;
     enum err rc = upkeep_collect(c->o.pool, c->o.store, &n, &f);
     if (rc != ERR_OK && rc != ERR_UNAVAILABLE) log_fail(LOG_WARN, "gc.failed", &f);
@@ -60,7 +61,8 @@ static void post(struct chores *c, int n) {
 /* Where one was due there may be more: a success calls a second sender. */
 static void after_post(void *ctx) {
     struct chores_sender *s = ctx;
-    static const int rows[] = {[QUEUE_SENT_OK] = TALLY_HOOK_OK, [QUEUE_SENT_RETRY] = TALLY_HOOK_RETRY,
+    static const int rows[] = {[QUEUE_SENT_OK] = TALLY_HOOK_OK,
+                               [QUEUE_SENT_RETRY] = TALLY_HOOK_RETRY,
                                [QUEUE_SENT_DEAD] = TALLY_HOOK_DEAD};
     s->is_out = false;
     if (s->rc == ERR_OK) {
@@ -82,8 +84,10 @@ enum err chores_start(struct chores *c, const struct chores_opts *o, struct fail
     enum err rc = ERR_OK;
     *c = (struct chores){.o = *o};
     c->outbox = (struct outbox){
-        .pool = o->pool, .worker = o->worker,
-        .secret = o->conf->webhook_secret && o->conf->webhook_secret[0] ? o->conf->webhook_secret : NULL,
+        .pool = o->pool,
+        .worker = o->worker,
+        .secret =
+            o->conf->webhook_secret && o->conf->webhook_secret[0] ? o->conf->webhook_secret : NULL,
         .rules = {.allow_http = o->conf->webhook_http, .allow_private = o->conf->webhook_private}};
     TRY(loop_timer_open(o->loop, &c->tick, on_tick, c, f));
     TRY(loop_timer_open(o->loop, &c->post, on_post, c, f));

@@ -40,12 +40,18 @@ enum err clip_open(struct clip **out, const char *dir, const struct plan *plan, 
     c->plan = plan;
     for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++)
         snprintf(c->path[i], PATH_SIZE, "%s/%s", dir, spool_file_name((enum receipt_variant)i));
-    struct encode_opts video = {.width = plan->canvas.width, .height = plan->canvas.height,
-                                .out_width = plan->out_width, .out_height = plan->out_height,
-                                .fps_num = plan->out_fps, .fps_den = 1,
-                                .crf = crf > 0 ? crf : 0, .preset = "faster"};
-    struct sheet_opts sheet = {.width = plan->canvas.width, .height = plan->canvas.height,
-                               .out_width = plan->out_width, .out_height = plan->out_height,
+    struct encode_opts video = {.width = plan->canvas.width,
+                                .height = plan->canvas.height,
+                                .out_width = plan->out_width,
+                                .out_height = plan->out_height,
+                                .fps_num = plan->out_fps,
+                                .fps_den = 1,
+                                .crf = crf > 0 ? crf : 0,
+                                .preset = "faster"};
+    struct sheet_opts sheet = {.width = plan->canvas.width,
+                               .height = plan->canvas.height,
+                               .out_width = plan->out_width,
+                               .out_height = plan->out_height,
                                .n_frames = plan->canvas.n_frames};
     TRY(encode_open(&c->video, c->path[RECEIPT_VIDEO], &video, f));
     TRY(sheet_open(&c->sheet, &sheet, f));
@@ -58,8 +64,11 @@ out:
 static enum err write_thumbnail(const struct clip *c, const uint8_t *rgb, struct fail *f) {
     struct crop_size size =
         crop_to_side(c->plan->out_width, c->plan->out_height, THUMBNAIL_SIDE_MAX);
-    struct still s = {.rgb = rgb, .width = c->plan->canvas.width, .height = c->plan->canvas.height,
-                      .out_width = size.width, .out_height = size.height};
+    struct still s = {.rgb = rgb,
+                      .width = c->plan->canvas.width,
+                      .height = c->plan->canvas.height,
+                      .out_width = size.width,
+                      .out_height = size.height};
     return still_write_webp(c->path[RECEIPT_THUMBNAIL], &s, f);
 }
 
@@ -69,7 +78,8 @@ enum err clip_frame(struct clip *c, const uint8_t *rgb, struct fail *f) {
     if (c->n_seen >= c->plan->canvas.n_frames)
         return FAIL(f, ERR_BUG, "clip: more than the %d planned frames", c->plan->canvas.n_frames);
     int n_copies = plan_copies(c->plan, c->n_seen);
-    for (int i = 0; i < n_copies; i++) TRY(encode_frame(c->video, rgb, stride, f));
+    for (int i = 0; i < n_copies; i++)
+        TRY(encode_frame(c->video, rgb, stride, f));
     TRY(sheet_frame(c->sheet, rgb, stride, f));
     if (c->n_seen == c->plan->canvas.n_frames / 2) TRY(write_thumbnail(c, rgb, f));
     c->n_seen++;
@@ -107,8 +117,9 @@ static enum err check_video(const struct clip *c, struct fail *f) {
     if (rc != ERR_OK) return rc;
     if (p.n_frames != c->plan->n_out_frames || p.width != c->plan->out_width ||
         p.height != c->plan->out_height || !p.is_moov_first || !p.is_h264 || !p.is_yuv420p)
-        return FAIL(f, ERR_CORRUPT, "clip: the mp4 has %d frames of %dx%d, %d of %dx%d were planned",
-                    p.n_frames, p.width, p.height, c->plan->n_out_frames, c->plan->out_width,
+        return FAIL(f, ERR_CORRUPT,
+                    "clip: the mp4 has %d frames of %dx%d, %d of %dx%d were planned", p.n_frames,
+                    p.width, p.height, c->plan->n_out_frames, c->plan->out_width,
                     c->plan->out_height);
     return ERR_OK;
 }
@@ -156,6 +167,7 @@ out:
 
 void clip_drop(struct clip *c) {
     if (!c) return;
-    for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++) unlink(c->path[i]);
+    for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++)
+        unlink(c->path[i]);
     release(c);
 }

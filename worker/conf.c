@@ -28,7 +28,8 @@ static const struct config_row rows[] = {
      "directory for work in progress; one worker each"},
     {"device", CONFIG_TEXT, AT(device), "cpu", 1, 15, "cpu or ref"},
     {"threads", CONFIG_INT, AT(threads), "0", 0, 1024, "threads of the model; 0: all cores"},
-    {"lease", CONFIG_MS, AT(lease_ms), "30s", 1000, 600000, "how long a claim holds without a beat"},
+    {"lease", CONFIG_MS, AT(lease_ms), "30s", 1000, 600000,
+     "how long a claim holds without a beat"},
     {"beat", CONFIG_MS, AT(beat_ms), "5s", 100, 60000, "how often the claim is renewed"},
     {"stall", CONFIG_MS, AT(stall_ms), "120s", 1000, 86400000,
      "a model that reports nothing for so long is killed and its job runs again"},
@@ -73,7 +74,8 @@ enum err conf_check(const struct conf *c, struct fail *f) {
     enum log_level level;
     struct conf_lanes lanes;
     if (!log_parse_level(c->log_level, &level))
-        return FAIL(f, ERR_CONFIG, "log_level is %s; need debug, info, warn or error", c->log_level);
+        return FAIL(f, ERR_CONFIG, "log_level is %s; need debug, info, warn or error",
+                    c->log_level);
     if (c->lease_ms <= 3 * c->beat_ms)
         return FAIL(f, ERR_CONFIG, "lease %lld ms must be more than three beats of %lld ms",
                     (long long)c->lease_ms, (long long)c->beat_ms);

@@ -100,16 +100,17 @@ static const struct {
     const char *public_code;
     bool is_told; /* the text is written for the client; else it stays in the log */
 } words[] = {
-    {ERR_MEDIA, "invalid_media", true},       {ERR_INPUT, "invalid_value", true},
-    {ERR_LIMIT, "invalid_value", true},       {ERR_UNSUPPORTED, "unsupported_operation", true},
-    {ERR_NOMEM, "out_of_memory", false},      {ERR_TIMEOUT, "deadline_exceeded", false},
-    {ERR_CANCELLED, "cancelled", false},      {ERR_IO, "encode_failed", false},
+    {ERR_MEDIA, "invalid_media", true},  {ERR_INPUT, "invalid_value", true},
+    {ERR_LIMIT, "invalid_value", true},  {ERR_UNSUPPORTED, "unsupported_operation", true},
+    {ERR_NOMEM, "out_of_memory", false}, {ERR_TIMEOUT, "deadline_exceeded", false},
+    {ERR_CANCELLED, "cancelled", false}, {ERR_IO, "encode_failed", false},
     {ERR_DISK, "upload_failed", false},
 };
 
 void deliver_judge(struct queue_fail *why, const struct fail *cause, int try) {
     *why = (struct queue_fail){.why = err_retry(cause->code) ? QUEUE_RETRY : QUEUE_FATAL,
-                               .code = "internal_error", .message = err_text(ERR_BUG),
+                               .code = "internal_error",
+                               .message = err_text(ERR_BUG),
                                .delay_ms = queue_backoff_ms(try)};
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (words[i].code != cause->code) continue;

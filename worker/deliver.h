@@ -17,10 +17,10 @@ struct deliver {
     struct spool *spool;
 };
 
-/* QUEUE_GO_ON: it is the result. QUEUE_CANCEL: told the queue so. QUEUE_STALE: somebody else has the
- * job; our objects are gone. In these cases the attempt is dropped from the spool.
- * ERR_UNAVAILABLE: try again later, nothing is lost. Other failures: the attempt will never become a
- * result; the caller gives the job back. */
+/* QUEUE_GO_ON: it is the result. QUEUE_CANCEL: told the queue so. QUEUE_STALE: somebody else has
+ * the job; our objects are gone. In these cases the attempt is dropped from the spool.
+ * ERR_UNAVAILABLE: try again later, nothing is lost. Other failures: the attempt will never become
+ * a result; the caller gives the job back. */
 MUST_CHECK enum err deliver_result(const struct deliver *d, enum queue_verdict *out,
                                    const struct spool_entry *e, struct fail *f);
 
@@ -28,7 +28,8 @@ MUST_CHECK enum err deliver_result(const struct deliver *d, enum queue_verdict *
 MUST_CHECK enum err deliver_failure(const struct deliver *d, const struct spool_entry *e,
                                     const struct queue_fail *why, struct fail *f);
 
-/* What a failed job is told: code of the API and kind of ending. `why` keeps pointing to `cause`. */
+/* What a failed job is told: code of the API and kind of ending. `why` keeps pointing to `cause`.
+ */
 void deliver_judge(struct queue_fail *why, const struct fail *cause, int try);
 
 #endif

@@ -69,7 +69,8 @@ static void retry_later(struct duty *d, const struct fail *why) {
 /* ---- recovery of what a predecessor left ---- */
 
 static struct queue_fail lost_worker(void) {
-    return (struct queue_fail){.why = QUEUE_CRASH, .code = "worker_lost",
+    return (struct queue_fail){.why = QUEUE_CRASH,
+                               .code = "worker_lost",
                                .message = "the worker was lost while running this job"};
 }
 
@@ -170,10 +171,10 @@ static void give_back_at_once(struct duty *d, const struct queue_claim *claim,
     begin_failing(d, why);
 }
 
-static const struct queue_fail damaged = {.why = QUEUE_FATAL, .code = "internal_error",
-                                          .message = "the stored request is damaged"};
-static const struct queue_fail leaving = {.why = QUEUE_RELEASE, .code = "released",
-                                          .message = "the worker is leaving"};
+static const struct queue_fail damaged = {
+    .why = QUEUE_FATAL, .code = "internal_error", .message = "the stored request is damaged"};
+static const struct queue_fail leaving = {
+    .why = QUEUE_RELEASE, .code = "released", .message = "the worker is leaving"};
 
 static void after_claim(void *ctx) {
     struct duty *d = ctx;
@@ -198,6 +199,8 @@ static void after_claim(void *ctx) {
 
 static bool has_room(struct duty *d) {
     int64_t room = store_free_bytes(d->o.deliver.store);
+    int64_t spool = spool_free_bytes(d->o.deliver.spool);
+    if (spool >= 0 && spool < room) room = spool;
     bool is_low = room >= 0 && room < d->o.conf->min_free_bytes;
     if (is_low != d->is_low_on_disk)
         log_line(is_low ? LOG_ERROR : LOG_INFO, "store.room", "free=%lld need=%lld",
@@ -214,8 +217,10 @@ void duty_seek(struct duty *d) {
     }
     struct duty_claiming *c = &d->claiming;
     *c = (struct duty_claiming){.pool = d->o.deliver.pool};
-    c->seek = (struct queue_seek){.worker = d->o.worker, .n_lanes = d->lanes.n,
-                                  .lease_ms = d->o.conf->lease_ms, .wait_ms = CLAIM_WAIT_MS};
+    c->seek = (struct queue_seek){.worker = d->o.worker,
+                                  .n_lanes = d->lanes.n,
+                                  .lease_ms = d->o.conf->lease_ms,
+                                  .wait_ms = CLAIM_WAIT_MS};
     memcpy(c->seek.lanes, d->lanes.names, sizeof(c->seek.lanes));
     d->state = DUTY_CLAIMING;
     must_work(d, work_claim, after_claim);
@@ -226,9 +231,12 @@ void duty_seek(struct duty *d) {
 static void work_beat(void *ctx) {
     struct duty_beating *b = &((struct duty *)ctx)->beating;
     struct redis *r = NULL;
-    struct queue_beat beat = {.lease_ms = b->lease_ms, .progress = b->progress.percent,
-                              .phase = b->progress.phase, .step = b->progress.step,
-                              .n_steps = b->progress.n_steps, .eta_ms = b->progress.eta_ms};
+    struct queue_beat beat = {.lease_ms = b->lease_ms,
+                              .progress = b->progress.percent,
+                              .phase = b->progress.phase,
+                              .step = b->progress.step,
+                              .n_steps = b->progress.n_steps,
+                              .eta_ms = b->progress.eta_ms};
     b->rc = redis_pool_borrow(b->pool, &r, NULL);
     if (b->rc == ERR_OK) b->rc = queue_beat(r, &b->verdict, b->id, b->lease, &beat, NULL);
     redis_pool_give(b->pool, r);
@@ -256,8 +264,11 @@ static void after_beat(void *ctx) {
 
 static void send_beat(struct duty *d, int64_t now) {
     struct duty_beating *b = &d->beating;
-    *b = (struct duty_beating){.pool = d->o.deliver.pool, .progress = d->progress,
-                               .lease_ms = d->o.conf->lease_ms, .sent_ms = now, .is_out = true};
+    *b = (struct duty_beating){.pool = d->o.deliver.pool,
+                               .progress = d->progress,
+                               .lease_ms = d->o.conf->lease_ms,
+                               .sent_ms = now,
+                               .is_out = true};
     memcpy(b->id, d->entry.id, sizeof(b->id));
     memcpy(b->lease, d->entry.lease, sizeof(b->lease));
     d->is_dirty = false;
@@ -292,7 +303,8 @@ static void finished(struct duty *d, int row) {
 static void count_output(struct duty *d) {
     const struct receipt *r = &d->entry.receipt;
     double seconds = r->fps > 0 ? r->num_frames / r->fps : 0, bytes = 0;
-    for (int v = 0; v < RECEIPT_VARIANT_COUNT; v++) bytes += (double)r->objects[v].n_bytes;
+    for (int v = 0; v < RECEIPT_VARIANT_COUNT; v++)
+        bytes += (double)r->objects[v].n_bytes;
     metrics_add(d->o.metrics, TALLY_VIDEO_SECONDS, seconds);
     metrics_add(d->o.metrics, TALLY_OUTPUT_BYTES, bytes);
     log_line(LOG_INFO, "job.done", "job=%s ms=%lld compute_ms=%lld bytes=%.0f", d->entry.id,

@@ -70,10 +70,10 @@ struct duty {
     enum duty_state state;
     enum duty_stop stop;
     bool is_recovered, is_draining, is_dirty, is_low_on_disk;
-    int try;                   /* attempt of the running job, 1 first */
-    int n_misses;              /* Redis did not answer so many times in a row */
+    int try;      /* attempt of the running job, 1 first */
+    int n_misses; /* Redis did not answer so many times in a row */
     int64_t started_ms, sign_ms;
-    struct spool_entry entry;  /* of the job; the work of an ending may write to it */
+    struct spool_entry entry; /* of the job; the work of an ending may write to it */
     struct wire_progress progress;
     struct duty_claiming claiming;
     struct duty_beating beating;

@@ -115,9 +115,10 @@ void kid_reap(struct kid *k) {
     int status = 0;
     if (k->pid == 0 || waitpid(k->pid, &status, WNOHANG) != k->pid) return;
     log_line(LOG_WARN, "child.gone", "pid=%d exit=%d signal=%d", (int)k->pid,
-             WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-    k->pid = 0;    /* the number may be anybody's from now on */
-    on_socket(k);  /* its last words, when it had any */
+             WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+             WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    k->pid = 0;   /* the number may be anybody's from now on */
+    on_socket(k); /* its last words, when it had any */
     hang_up(k);
     int64_t delay_ms = restart_delay_ms(k);
     k->is_ready = k->is_busy = false;
@@ -131,7 +132,8 @@ void kid_stop(struct kid *k) {
     if (k->restart) loop_timer_stop(k->restart);
     if (k->pid == 0) return;
     kid_kill(k);
-    while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR) continue;
+    while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
     k->pid = 0;
     hang_up(k);
 }

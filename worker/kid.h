@@ -1,7 +1,7 @@
 /* kid.h - the compute child as its supervisor sees it: start, talk, kill, restart. Loop thread.
  *
- * Whatever is wrong on the socket (garbage, silence while sending) ends in kid_kill, and every death
- * is told once through `gone`. A dead child comes back by itself until kid_stop. */
+ * Whatever is wrong on the socket (garbage, silence while sending) ends in kid_kill, and every
+ * death is told once through `gone`. A dead child comes back by itself until kid_stop. */
 #ifndef WORKER_KID_H
 #define WORKER_KID_H
 

@@ -13,8 +13,8 @@ struct known_source {
     const char *decode_program;
 };
 
-/* Fills `out` and sets *has_known; a plan without spans asks nothing of the engine. ERR_MEDIA when a
- * file cannot be used. */
+/* Fills `out` and sets *has_known; a plan without spans asks nothing of the engine. ERR_MEDIA when
+ * a file cannot be used. */
 MUST_CHECK enum err known_fetch(struct engine_known *out, bool *has_known,
                                 const struct known_source *source, const struct plan *plan,
                                 struct fail *f);

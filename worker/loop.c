@@ -231,7 +231,8 @@ static enum err write_reply(struct visitor *v) {
     TRY(v->loop->page(v->loop->page_ctx, &page, NULL));
     TRY(buf_addf(&v->reply, NULL,
                  "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n"
-                 "Content-Length: %zu\r\nConnection: close\r\n\r\n", page.len));
+                 "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                 page.len));
     TRY(buf_add(&v->reply, buf_str(&page), page.len, NULL));
 out:
     buf_free(&page);

@@ -2,7 +2,8 @@
  * page of text over HTTP for metrics.
  *
  * All callbacks run on the thread of loop_run(), one at a time, so the state behind them needs no
- * lock; only the `work` part of loop_work() runs elsewhere and may touch nothing but its context. */
+ * lock; only the `work` part of loop_work() runs elsewhere and may touch nothing but its context.
+ */
 #ifndef WORKER_LOOP_H
 #define WORKER_LOOP_H
 
@@ -35,7 +36,8 @@ void loop_timer_stop(struct loop_timer *t);
 
 MUST_CHECK enum err loop_signal(struct loop *l, int signum, loop_fn fn, void *ctx, struct fail *f);
 
-/* Calls fn whenever fd can be read or was closed by its peer. The caller closes fd after unwatch. */
+/* Calls fn whenever fd can be read or was closed by its peer. The caller closes fd after unwatch.
+ */
 MUST_CHECK enum err loop_watch_open(struct loop *l, struct loop_watch **out, int fd, loop_fn fn,
                                     void *ctx, struct fail *f);
 void loop_watch_close(struct loop_watch *w); /* NULL is fine */

@@ -14,8 +14,7 @@ static enum err claim_one(const struct outbox *o, struct queue_hooks *hooks, cha
     rc = queue_hook_claim(r, hooks, o->worker, 1, WEBHOOK_LEASE_MS, f);
     if (rc == ERR_OK && hooks->n_hooks == 0) rc = ERR_NOT_FOUND;
     if (rc == ERR_OK && o->secret) snprintf(secret, QUEUE_HOOK_SECRET_MAX * 2, "%s", o->secret);
-    if (rc == ERR_OK && !o->secret)
-        rc = queue_hook_secret(r, secret, hooks->hook[0].tenant, f);
+    if (rc == ERR_OK && !o->secret) rc = queue_hook_secret(r, secret, hooks->hook[0].tenant, f);
     redis_pool_give(o->pool, r);
     return rc;
 }

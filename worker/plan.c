@@ -88,7 +88,8 @@ static enum err plan_frames(struct plan *p, const struct job *job, const struct 
     return ERR_OK;
 }
 
-/* How far a canvas is from what was asked: its shape first, then the pixels the model is used to. */
+/* How far a canvas is from what was asked: its shape first, then the pixels the model is used to.
+ */
 static double distance(int w, int h, double shape, double budget) {
     return fabs(log((double)w / h / shape)) + 0.5 * fabs(log((double)w * h / budget));
 }
@@ -137,8 +138,8 @@ enum err plan_make(struct plan *out, const struct job *job, const struct plan_mo
                    struct fail *f) {
     enum err rc = ERR_OK;
     const struct rule *rule = NULL;
-    ASSERT(m->multiple_px > 0 && m->frame_step > 0 && m->fps > 0 && m->width >= 2 * m->multiple_px &&
-           m->height >= 2 * m->multiple_px);
+    ASSERT(m->multiple_px > 0 && m->frame_step > 0 && m->fps > 0 &&
+           m->width >= 2 * m->multiple_px && m->height >= 2 * m->multiple_px);
     *out = (struct plan){0};
 
     TRY(find_rule(&rule, job, f));

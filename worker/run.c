@@ -60,16 +60,20 @@ static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *
 }
 
 static struct plan_model model_of(const struct engine_caps *caps) {
-    return (struct plan_model){.multiple_px = caps->multiple_px, .frame_step = caps->frame_step,
-                               .fps = caps->fps, .width = caps->default_width,
+    return (struct plan_model){.multiple_px = caps->multiple_px,
+                               .frame_step = caps->frame_step,
+                               .fps = caps->fps,
+                               .width = caps->default_width,
                                .height = caps->default_height,
                                .has_image_encoder = caps->has_image_encoder};
 }
 
 static struct engine_params params_of(const struct job *job) {
-    return (struct engine_params){.seed = job->seed, .n_steps = job->steps,
+    return (struct engine_params){.seed = job->seed,
+                                  .n_steps = job->steps,
                                   .guidance = job->guidance_scale,
-                                  .negative = job->negative_prompt[0] ? job->negative_prompt : NULL};
+                                  .negative =
+                                      job->negative_prompt[0] ? job->negative_prompt : NULL};
 }
 
 static void add_facts(struct receipt *out, const struct plan *p, const struct job *job,

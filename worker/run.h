@@ -1,7 +1,7 @@
 /* run.h - one job from request to files. Lives in the compute child; engine thread only.
  *
- * Knows no Redis and no lease: it takes a request, a directory and three questions (report, cancel),
- * and leaves a receipt. Everything that the job took dies with it. */
+ * Knows no Redis and no lease: it takes a request, a directory and three questions (report,
+ * cancel), and leaves a receipt. Everything that the job took dies with it. */
 #ifndef WORKER_RUN_H
 #define WORKER_RUN_H
 
@@ -22,11 +22,11 @@ struct run_hooks {
 
 struct run {
     struct engine *engine;
-    struct store *store;         /* read only: references of the client */
+    struct store *store; /* read only: references of the client */
     const char *decode_program;
     struct run_hooks hooks;
-    int last_percent;         /* progress never goes back */
-    double decode_s;          /* of the last job, per frame: for the estimate of the next */
+    int last_percent; /* progress never goes back */
+    double decode_s;  /* of the last job, per frame: for the estimate of the next */
 };
 
 /* ERR_CANCELLED when the hook said so. The keys of the receipt are file names in `dir`. */

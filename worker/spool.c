@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
@@ -64,6 +65,12 @@ void spool_close(struct spool *s) {
     s->lock_fd = s->dir_fd = -1;
 }
 
+int64_t spool_free_bytes(const struct spool *s) {
+    struct statvfs v;
+    if (fstatvfs(s->dir_fd, &v) < 0) return -1;
+    return (int64_t)v.f_bavail * (int64_t)v.f_frsize;
+}
+
 static void name_entry(struct spool *s, struct spool_entry *e) {
     snprintf(e->name, sizeof(e->name), "%.64s.%.*s", e->id,
              short_lease(e->lease) < 40 ? short_lease(e->lease) : 40, e->lease);
@@ -72,7 +79,8 @@ static void name_entry(struct spool *s, struct spool_entry *e) {
 
 static enum err note_fail(struct fail *f, const char *what, const char *name) {
     int e = errno;
-    return FAIL(f, e == ENOSPC ? ERR_DISK : ERR_IO, "spool: cannot %s %s: %s", what, name, strerror(e));
+    return FAIL(f, e == ENOSPC ? ERR_DISK : ERR_IO, "spool: cannot %s %s: %s", what, name,
+                strerror(e));
 }
 
 static bool write_whole(int fd, const char *p, size_t n) {

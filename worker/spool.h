@@ -26,28 +26,32 @@ struct spool {
 
 struct spool_entry {
     char id[QUEUE_ID_MAX], lease[QUEUE_LEASE_MAX];
-    char name[SPOOL_NAME_MAX];  /* ID.EPOCH-NONCE8 */
-    char path[SPOOL_PATH_MAX];  /* DIR/NAME */
+    char name[SPOOL_NAME_MAX]; /* ID.EPOCH-NONCE8 */
+    char path[SPOOL_PATH_MAX]; /* DIR/NAME */
     bool is_sealed;
-    struct receipt receipt;     /* when sealed; keys are those of the store */
+    struct receipt receipt; /* when sealed; keys are those of the store */
 };
 
 /* "video.mp4", "thumbnail.webp", "spritesheet.webp": names inside an attempt. */
 const char *spool_file_name(enum receipt_variant v);
-/* t/ID/EPOCH-NONCE8.mp4 and kin: the lease is in the name, so two attempts never share an object. */
+/* t/ID/EPOCH-NONCE8.mp4 and kin: the lease is in the name, so two attempts never share an object.
+ */
 void spool_object_key(char out[STORE_KEY_MAX + 1], const struct spool_entry *e,
                       enum receipt_variant v);
 
 /* ERR_CONFIG when another worker holds the lock or the directory cannot be used. */
 MUST_CHECK enum err spool_open(struct spool *s, const char *dir, struct fail *f);
 void spool_close(struct spool *s);
+/* Bytes that may still be written there; -1 when the file system does not say. */
+int64_t spool_free_bytes(const struct spool *s);
 
 /* Makes the directory of an attempt. */
 MUST_CHECK enum err spool_begin(struct spool *s, struct spool_entry *e, const char *id,
                                 const char *lease, struct fail *f);
-/* Makes the result durable: `receipt` with file names for keys becomes e->receipt with store keys. */
-MUST_CHECK enum err spool_seal(struct spool *s, struct spool_entry *e, const struct receipt *receipt,
-                               struct fail *f);
+/* Makes the result durable: `receipt` with file names for keys becomes e->receipt with store keys.
+ */
+MUST_CHECK enum err spool_seal(struct spool *s, struct spool_entry *e,
+                               const struct receipt *receipt, struct fail *f);
 /* Attempts left by a predecessor, at most SPOOL_ENTRIES_MAX; what cannot be read is removed. */
 int spool_list(struct spool *s, struct spool_entry *out, int max);
 /* Removes the attempt with all its files; a missing one is fine. */

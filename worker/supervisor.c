@@ -43,7 +43,8 @@ static void name_worker(char out[QUEUE_NAME_MAX], const char *wished) {
     }
     gethostname(host, sizeof(host) - 1);
     id_random(r, sizeof(r));
-    snprintf(out, QUEUE_NAME_MAX, "%s-%d-%02x%02x%02x%02x", host, (int)getpid(), r[0], r[1], r[2], r[3]);
+    snprintf(out, QUEUE_NAME_MAX, "%s-%d-%02x%02x%02x%02x", host, (int)getpid(), r[0], r[1], r[2],
+             r[3]);
 }
 
 /* ---- leaving ---- */
@@ -141,8 +142,10 @@ static enum err write_metrics(void *ctx, struct buf *out, struct fail *f) {
 }
 
 static enum err open_stores(struct supervisor *s, struct fail *f) {
-    struct redis_opts redis = {.url = s->conf->redis_url, .ns = s->conf->namespace,
-                               .password = s->conf->redis_password[0] ? s->conf->redis_password : NULL,
+    struct redis_opts redis = {.url = s->conf->redis_url,
+                               .ns = s->conf->namespace,
+                               .password =
+                                   s->conf->redis_password[0] ? s->conf->redis_password : NULL,
                                .max_conns = CONNS_MAX};
     enum err rc = ERR_OK;
     TRY(store_open(&s->store, s->conf->store_dir, f));
@@ -169,11 +172,20 @@ out:
 }
 
 static enum err open_work(struct supervisor *s, struct fail *f) {
-    struct duty_opts duty = {.loop = s->loop, .kid = &s->kid, .conf = s->conf, .worker = s->worker,
+    struct duty_opts duty = {.loop = s->loop,
+                             .kid = &s->kid,
+                             .conf = s->conf,
+                             .worker = s->worker,
                              .deliver = {.pool = s->pool, .store = &s->store, .spool = &s->spool},
-                             .metrics = s->metrics, .ctx = s, .quit = on_quit};
-    struct chores_opts chores = {.loop = s->loop, .pool = s->pool, .store = &s->store,
-                                 .conf = s->conf, .worker = s->worker, .metrics = s->metrics};
+                             .metrics = s->metrics,
+                             .ctx = s,
+                             .quit = on_quit};
+    struct chores_opts chores = {.loop = s->loop,
+                                 .pool = s->pool,
+                                 .store = &s->store,
+                                 .conf = s->conf,
+                                 .worker = s->worker,
+                                 .metrics = s->metrics};
     enum err rc = ERR_OK;
     TRY(duty_open(&s->duty, &duty, f));
     TRY(chores_start(&s->chores, &chores, f));

@@ -33,11 +33,13 @@ out:
     return rc;
 }
 
-/* Objects first, then the record: a death between the two repeats the removal, which is harmless. */
+/* Objects first, then the record: a death between the two repeats the removal, which is harmless.
+ */
 static enum err collect_row(struct redis *r, struct store *store, const struct queue_waste_row *row,
                             struct fail *f) {
     enum err rc = ERR_OK;
-    if (row->kind == QUEUE_WASTE_OBJECT && store_key_is_ok(row->id)) TRY(store_remove(store, row->id, f));
+    if (row->kind == QUEUE_WASTE_OBJECT && store_key_is_ok(row->id))
+        TRY(store_remove(store, row->id, f));
     if (row->kind != QUEUE_WASTE_OBJECT) TRY(remove_result(store, row->result, f));
     if (row->kind != QUEUE_WASTE_JOB) return queue_gc_done(r, row, f);
     rc = queue_purge(r, row->id, row->tenant, f);

@@ -77,7 +77,8 @@ static int64_t clamp(int64_t v, int64_t low, int64_t high) {
 }
 
 void webhook_judge(struct queue_hook_done *done, int try, int status, int64_t retry_after_s) {
-    *done = (struct queue_hook_done){.sent = QUEUE_SENT_RETRY, .http_status = status, .message = ""};
+    *done =
+        (struct queue_hook_done){.sent = QUEUE_SENT_RETRY, .http_status = status, .message = ""};
     if (status >= 200 && status < 300) {
         done->sent = QUEUE_SENT_OK;
     } else if (status == 410) {
@@ -88,7 +89,8 @@ void webhook_judge(struct queue_hook_done *done, int try, int status, int64_t re
         done->delay_ms = base;
         if (retry_after_s >= 0) {
             int64_t cap = clamp(2 * base, base, WEBHOOK_RETRY_AFTER_MAX_MS);
-            done->delay_ms = clamp(clamp(retry_after_s, 0, 86400) * 1000, base, cap < base ? base : cap);
+            done->delay_ms =
+                clamp(clamp(retry_after_s, 0, 86400) * 1000, base, cap < base ? base : cap);
         }
     }
 }
@@ -122,10 +124,14 @@ void webhook_send(struct queue_hook_done *done, const struct queue_hook *hook,
     enum err rc = write_message(&m, hook, route->secret, f);
     if (rc == ERR_OK) {
         struct fetch_request request = {
-            .url = hook->url, .body = m.body.data, .n_body = m.body.len,
+            .url = hook->url,
+            .body = m.body.data,
+            .n_body = m.body.len,
             .headers = {"content-type: application/json", m.id, m.timestamp, m.signature},
-            .connect_ms = WEBHOOK_CONNECT_MS, .total_ms = WEBHOOK_TOTAL_MS,
-            .reply_max = LIMIT_WEBHOOK_REPLY_BYTES, .rules = route->rules};
+            .connect_ms = WEBHOOK_CONNECT_MS,
+            .total_ms = WEBHOOK_TOTAL_MS,
+            .reply_max = LIMIT_WEBHOOK_REPLY_BYTES,
+            .rules = route->rules};
         rc = fetch_call(&reply, &request, f);
     }
     webhook_judge(done, hook->try, reply.status, reply.retry_after_s);

@@ -13,18 +13,19 @@
 #include "common/queue_hook.h"
 
 enum {
-    WEBHOOK_SIGNATURE_MAX = 64,  /* "v1," + base64 of 32 bytes + NUL */
+    WEBHOOK_SIGNATURE_MAX = 64, /* "v1," + base64 of 32 bytes + NUL */
     WEBHOOK_BODY_MAX = 2048,
     WEBHOOK_CONNECT_MS = 5000,
     WEBHOOK_TOTAL_MS = 15000,
-    WEBHOOK_LEASE_MS = 30000,    /* longer than an attempt: nobody else sends meanwhile */
+    WEBHOOK_LEASE_MS = 30000, /* longer than an attempt: nobody else sends meanwhile */
     WEBHOOK_RETRY_AFTER_MAX_MS = 3600 * 1000
 };
 
 /* "v1,BASE64": HMAC-SHA256 over id "." timestamp "." body. `secret` is "whsec_" + base64 of 24..64
  * bytes; ERR_INPUT otherwise. */
-MUST_CHECK enum err webhook_sign(char out[WEBHOOK_SIGNATURE_MAX], const char *secret, const char *id,
-                                 int64_t timestamp_s, struct str body, struct fail *f);
+MUST_CHECK enum err webhook_sign(char out[WEBHOOK_SIGNATURE_MAX], const char *secret,
+                                 const char *id, int64_t timestamp_s, struct str body,
+                                 struct fail *f);
 
 /* {"id","object":"event","created_at","type":"video.T","timestamp","data":{"id"}} */
 MUST_CHECK enum err webhook_body(struct buf *out, const struct queue_hook *hook, struct fail *f);

@@ -190,7 +190,8 @@ enum err wire_send(int fd, enum wire_type type, struct str body, struct fail *f)
     ASSERT(type < WIRE_TYPE_COUNT && body.n <= WIRE_BODY_MAX);
     int64_t deadline_ms = now_mono_ms() + WIRE_SEND_MS;
     unsigned char head[WIRE_HEAD] = {'M', 'W', (unsigned char)type, 0};
-    for (int i = 0; i < 4; i++) head[4 + i] = (unsigned char)(body.n >> (8 * i));
+    for (int i = 0; i < 4; i++)
+        head[4 + i] = (unsigned char)(body.n >> (8 * i));
     enum err rc = send_all(fd, head, sizeof(head), deadline_ms, f);
     if (rc != ERR_OK) return rc;
     return send_all(fd, (const unsigned char *)body.p, body.n, deadline_ms, f);
@@ -208,7 +209,8 @@ enum err wire_fill(struct wire_reader *r, int fd, struct fail *f) {
     char chunk[CHUNK];
     ssize_t n = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT);
     if (n > 0) return buf_add(&r->buf, chunk, (size_t)n, f);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return FAIL(f, ERR_TIMEOUT, "wire: nothing yet");
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return FAIL(f, ERR_TIMEOUT, "wire: nothing yet");
     return FAIL(f, ERR_IO, "wire: the other side is gone");
 }
 
@@ -216,7 +218,8 @@ enum err wire_next(const struct wire_reader *r, struct wire_frame *out, struct f
     const unsigned char *p = (const unsigned char *)r->buf.data;
     size_t n = 0;
     if (r->buf.len < WIRE_HEAD) return ERR_NOT_FOUND;
-    for (int i = 0; i < 4; i++) n |= (size_t)p[4 + i] << (8 * i);
+    for (int i = 0; i < 4; i++)
+        n |= (size_t)p[4 + i] << (8 * i);
     if (p[0] != 'M' || p[1] != 'W' || p[2] >= WIRE_TYPE_COUNT || p[3] != 0)
         return FAIL(f, ERR_CORRUPT, "wire: not a frame");
     if (n > WIRE_BODY_MAX) return FAIL(f, ERR_CORRUPT, "wire: a frame of %zu bytes", n);

@@ -5,8 +5,8 @@
  *   supervisor -> child: HELLO (once), JOB, CANCEL
  *   child -> supervisor: READY (once), then per job PROGRESS.., DONE or ERR
  *
- * Neither side believes the other: lengths are capped, an unknown type or a body that does not read is
- * ERR_CORRUPT, and the supervisor then treats the child as crashed. Pure but for wire_send and
+ * Neither side believes the other: lengths are capped, an unknown type or a body that does not read
+ * is ERR_CORRUPT, and the supervisor then treats the child as crashed. Pure but for wire_send and
  * wire_fill; no thread of its own. */
 #ifndef WORKER_WIRE_H
 #define WORKER_WIRE_H
@@ -59,8 +59,10 @@ MUST_CHECK enum err wire_write_hello(struct buf *out, const struct wire_hello *m
 MUST_CHECK enum err wire_read_hello(struct wire_hello *m, struct str body, struct fail *f);
 MUST_CHECK enum err wire_write_job(struct buf *out, const struct wire_job *m, struct fail *f);
 /* `own` keeps the text of m->spec; free it with buf_free. */
-MUST_CHECK enum err wire_read_job(struct wire_job *m, struct buf *own, struct str body, struct fail *f);
-MUST_CHECK enum err wire_write_progress(struct buf *out, const struct wire_progress *m, struct fail *f);
+MUST_CHECK enum err wire_read_job(struct wire_job *m, struct buf *own, struct str body,
+                                  struct fail *f);
+MUST_CHECK enum err wire_write_progress(struct buf *out, const struct wire_progress *m,
+                                        struct fail *f);
 MUST_CHECK enum err wire_read_progress(struct wire_progress *m, struct str body, struct fail *f);
 /* A failure travels as a failure: code and text. */
 MUST_CHECK enum err wire_write_err(struct buf *out, const struct fail *m, struct fail *f);

@@ -34,14 +34,16 @@ int getaddrinfo(const char *node, const char *service, const struct addrinfo *hi
 static void drip(int fd) {
     static const char head[] = "HTTP/1.1 200 OK\r\nX-Slow: ";
     if (send(fd, head, sizeof(head) - 1, MSG_NOSIGNAL) < 0) return;
-    for (int i = 0; i < 100 && send(fd, "x", 1, MSG_NOSIGNAL) == 1; i++) now_sleep_ms(50);
+    for (int i = 0; i < 100 && send(fd, "x", 1, MSG_NOSIGNAL) == 1; i++)
+        now_sleep_ms(50);
 }
 
 static void flood(int fd, const char *head, const char *line) {
     char block[8192];
     size_t n = strlen(line);
     if (send(fd, head, strlen(head), MSG_NOSIGNAL) < 0) return;
-    for (size_t i = 0; i + n < sizeof(block); i += n) memcpy(block + i, line, n);
+    for (size_t i = 0; i + n < sizeof(block); i += n)
+        memcpy(block + i, line, n);
     for (int i = 0; i < 4000; i++)
         if (send(fd, block, sizeof(block) / n * n, MSG_NOSIGNAL) < 0) return;
 }
@@ -51,7 +53,8 @@ static void answer(int fd, const char *path) {
     if (strncmp(path, "/ok", 3) == 0)
         text = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
     else if (strncmp(path, "/302", 4) == 0)
-        text = "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n";
+        text =
+            "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n";
     else if (strncmp(path, "/429", 4) == 0)
         text = "HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n";
     else if (strncmp(path, "/09", 3) == 0)
@@ -102,8 +105,13 @@ static enum err call(struct fetch_reply *r, const char *host, const char *path,
     char url[256];
     if (listener < 0) start_server();
     snprintf(url, sizeof(url), "http://%s:%d%s", host, port, path);
-    struct fetch_request q = {.url = url, .body = "{}", .n_body = 2, .headers = {"x-a: b"},
-                              .connect_ms = 1000, .total_ms = 700, .reply_max = 4096,
+    struct fetch_request q = {.url = url,
+                              .body = "{}",
+                              .n_body = 2,
+                              .headers = {"x-a: b"},
+                              .connect_ms = 1000,
+                              .total_ms = 700,
+                              .reply_max = 4096,
                               .rules = *rules};
     return fetch_call(r, &q, f);
 }
@@ -116,8 +124,8 @@ static void answers_and_silences_are_bounded(void) {
         int64_t retry_after_s;
         size_t body;
     } rows[] = {
-        {"/ok", ERR_OK, 200, -1, 2},    {"/302", ERR_OK, 302, -1, 0}, {"/429", ERR_OK, 429, 7, 0},
-        {"/big", ERR_OK, 200, -1, 4096}, {"/head", ERR_IO, 0, -1, 0}, {"/09", ERR_IO, 0, -1, 0},
+        {"/ok", ERR_OK, 200, -1, 2},      {"/302", ERR_OK, 302, -1, 0}, {"/429", ERR_OK, 429, 7, 0},
+        {"/big", ERR_OK, 200, -1, 4096},  {"/head", ERR_IO, 0, -1, 0},  {"/09", ERR_IO, 0, -1, 0},
         {"/drip", ERR_TIMEOUT, 0, -1, 0},
     };
     for (int i = 0; i < (int)(sizeof(rows) / sizeof(rows[0])); i++) {
@@ -138,7 +146,7 @@ static void answers_and_silences_are_bounded(void) {
 
 static void no_packet_reaches_a_private_address(void) {
     static const struct guard_rules names = {.allow_http = true, .allow_high_ports = true};
-    static const char *const hosts[] = {"127.0.0.1", "0x7f.1", "2130706433", "localhost",
+    static const char *const hosts[] = {"127.0.0.1",          "0x7f.1", "2130706433", "localhost",
                                         "[::ffff:127.0.0.1]", "127.1"};
     if (listener < 0) start_server();
     int before = atomic_load(&n_accepted);

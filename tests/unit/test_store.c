@@ -53,11 +53,26 @@ static void a_key_cannot_leave_the_directory(void) {
         const char *key;
         bool is_ok;
     } rows[] = {
-        {"t/video_01/3-ab12.mp4", true}, {"u/00ff.png", true}, {"a", true}, {"a/b/c/d", true},
-        {"", false}, {"/", false}, {"/etc/passwd", false}, {"../x", false}, {"t/../x", false},
-        {"t/./x", false}, {"t//x", false}, {"t/x/", false}, {"t/.hidden", false},
-        {"t/x\ny", false}, {"t/x y", false}, {"t/\xc3\xa9", false}, {"a/b/c/d/e", false},
-        {"t/%2e%2e/x", false}, {"t\\x", false}, {"~", false},
+        {"t/video_01/3-ab12.mp4", true},
+        {"u/00ff.png", true},
+        {"a", true},
+        {"a/b/c/d", true},
+        {"", false},
+        {"/", false},
+        {"/etc/passwd", false},
+        {"../x", false},
+        {"t/../x", false},
+        {"t/./x", false},
+        {"t//x", false},
+        {"t/x/", false},
+        {"t/.hidden", false},
+        {"t/x\ny", false},
+        {"t/x y", false},
+        {"t/\xc3\xa9", false},
+        {"a/b/c/d/e", false},
+        {"t/%2e%2e/x", false},
+        {"t\\x", false},
+        {"~", false},
     };
     struct store_object o;
     struct store_found found;

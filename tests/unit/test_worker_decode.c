@@ -47,16 +47,34 @@ static void a_webp_comes_back_as_it_was(void) {
 }
 
 /* A 2x1 grey PNG, and what becomes of it when its head lies. */
-static const uint8_t png[] = {
-    0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0, 13, 'I', 'H', 'D', 'R', 0, 0, 0, 2, 0, 0, 0, 1,
-    8, 0, 0, 0, 0, 0xd1, 0x5c, 0x33, 0x8e, 0, 0, 0, 11, 'I', 'D', 'A', 'T', 0x78, 0x9c, 0x63, 0x60, 0xf8,
-    0x0f, 0, 1, 2, 1, 0, 0x9f, 0x3a, 0x8c, 0x6d, 0, 0, 0, 0, 'I', 'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
+static const uint8_t png[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0,    0,    0,    13,
+                              'I',  'H', 'D', 'R', 0,    0,    0,    2,    0,    0,    0,    1,
+                              8,    0,   0,   0,   0,    0xd1, 0x5c, 0x33, 0x8e, 0,    0,    0,
+                              11,   'I', 'D', 'A', 'T',  0x78, 0x9c, 0x63, 0x60, 0xf8, 0x0f, 0,
+                              1,    2,   1,   0,   0x9f, 0x3a, 0x8c, 0x6d, 0,    0,    0,    0,
+                              'I',  'E', 'N', 'D', 0xae, 0x42, 0x60, 0x82};
 
 static void files_that_are_no_image_are_refused_by_their_first_bytes(void) {
     static const char *const rows[] = {
-        "", "x", "hello world, this is text", "<html><body>", "<svg xmlns='x'><!ENTITY a SYSTEM 'file:///'>",
-        "%PDF-1.4", "%!PS", "PK\x03\x04", "\x7f" "ELF", "GIF89a", "BM......", "II*\x00", "#EXTM3U\nfile:///etc/passwd",
-        "ffconcat version 1.0\nfile /etc/passwd", "\x00\x00\x00\x18" "ftypheic", "RIFF\x10\x00\x00\x00" "AVI ",
+        "",
+        "x",
+        "hello world, this is text",
+        "<html><body>",
+        "<svg xmlns='x'><!ENTITY a SYSTEM 'file:///'>",
+        "%PDF-1.4",
+        "%!PS",
+        "PK\x03\x04",
+        "\x7f"
+        "ELF",
+        "GIF89a",
+        "BM......",
+        "II*\x00",
+        "#EXTM3U\nfile:///etc/passwd",
+        "ffconcat version 1.0\nfile /etc/passwd",
+        "\x00\x00\x00\x18"
+        "ftypheic",
+        "RIFF\x10\x00\x00\x00"
+        "AVI ",
     };
     for (int i = 0; i < (int)(sizeof(rows) / sizeof(rows[0])); i++) {
         struct fail f = {0};
@@ -68,8 +86,9 @@ static void files_that_are_no_image_are_refused_by_their_first_bytes(void) {
 }
 
 static void heads_that_lie_are_refused_at_once(void) {
-    static const uint32_t sides[][2] = {{16000, 16000}, {30000, 30000}, {0x7fffffff, 0x7fffffff}, {0, 0},
-                                        {1, 100000}, {0xffffffff, 1}, {0, 7}};
+    static const uint32_t sides[][2] = {{16000, 16000}, {30000, 30000}, {0x7fffffff, 0x7fffffff},
+                                        {0, 0},         {1, 100000},    {0xffffffff, 1},
+                                        {0, 7}};
     for (int i = 0; i < (int)(sizeof(sides) / sizeof(sides[0])); i++) {
         struct fail f = {0};
         int64_t t0 = now_mono_ms();

@@ -63,9 +63,13 @@ static void a_clip_is_what_was_asked_for(void) {
     for (int i = 0; i < 4; i++) {
         struct fail f = {0};
         struct probe p;
-        struct encode_opts o = {.width = W, .height = H, .out_width = rows[i].out_w,
-                                .out_height = rows[i].out_h, .fps_num = rows[i].num,
-                                .fps_den = rows[i].den, .preset = "veryfast"};
+        struct encode_opts o = {.width = W,
+                                .height = H,
+                                .out_width = rows[i].out_w,
+                                .out_height = rows[i].out_h,
+                                .fps_num = rows[i].num,
+                                .fps_den = rows[i].den,
+                                .preset = "veryfast"};
         fresh("clip.mp4");
         write_clip(&o, &f);
         CHECK_OK(probe_mp4(&p, path, &f), &f);
@@ -80,8 +84,8 @@ static void a_clip_is_what_was_asked_for(void) {
 static void the_same_frames_give_the_same_bytes(void) {
     char a[65], b[65];
     struct fail f = {0};
-    struct encode_opts o = {.width = W, .height = H, .out_width = 640, .out_height = 360,
-                            .fps_num = 16, .fps_den = 1};
+    struct encode_opts o = {
+        .width = W, .height = H, .out_width = 640, .out_height = 360, .fps_num = 16, .fps_den = 1};
     fresh("a.mp4");
     write_clip(&o, &f);
     hash_file(a);
@@ -102,10 +106,12 @@ static void ffprobe_agrees(void) {
     }
     fresh("probe.mp4");
     write_clip(&o, &f);
-    snprintf(cmd, sizeof(cmd),
-             "ffprobe -v error -select_streams v -count_frames -show_entries stream=codec_name,pix_fmt,"
-             "color_range,color_space,color_transfer,color_primaries,nb_read_frames,avg_frame_rate "
-             "-of csv=p=0 %s > %s.txt", path, path);
+    snprintf(
+        cmd, sizeof(cmd),
+        "ffprobe -v error -select_streams v -count_frames -show_entries stream=codec_name,pix_fmt,"
+        "color_range,color_space,color_transfer,color_primaries,nb_read_frames,avg_frame_rate "
+        "-of csv=p=0 %s > %s.txt",
+        path, path);
     pid_t pid = fork();
     if (pid == 0) {
         execl("/bin/sh", "sh", "-c", cmd, (char *)NULL);
@@ -127,7 +133,12 @@ static void bad_options_are_refused_in_words(void) {
         const char *part;
     } rows[] = {
         {{.width = 8, .height = 80, .fps_num = 16, .fps_den = 1}, "8 pixels"},
-        {{.width = 128, .height = 80, .out_width = 129, .out_height = 80, .fps_num = 16, .fps_den = 1},
+        {{.width = 128,
+          .height = 80,
+          .out_width = 129,
+          .out_height = 80,
+          .fps_num = 16,
+          .fps_den = 1},
          "not even"},
         {{.width = 128, .height = 80, .fps_num = 0, .fps_den = 1}, "frames per second"},
         {{.width = 128, .height = 80, .fps_num = 16, .fps_den = 1, .preset = "sloth"}, "sloth"},
@@ -160,9 +171,10 @@ static void stills_and_sheets_are_webp(void) {
     struct fail f = {0};
     char head[13] = "";
     struct sheet *s = NULL;
-    struct sheet_opts o = {.width = W, .height = H, .out_width = 1280, .out_height = 720,
-                           .n_frames = N};
-    struct still still = {.rgb = frame, .width = W, .height = H, .out_width = 320, .out_height = 180};
+    struct sheet_opts o = {
+        .width = W, .height = H, .out_width = 1280, .out_height = 720, .n_frames = N};
+    struct still still = {
+        .rgb = frame, .width = W, .height = H, .out_width = 320, .out_height = 180};
     fresh("still.webp");
     paint(0);
     CHECK_OK(still_write_webp(path, &still, &f), &f);
@@ -185,8 +197,10 @@ static void the_middle_keeps_the_shape(void) {
     static const struct {
         int w, h, ow, oh, x, y, cw, ch;
     } rows[] = {
-        {128, 80, 1280, 720, 0, 4, 128, 72}, {128, 80, 720, 1280, 41, 0, 45, 80},
-        {100, 100, 50, 50, 0, 0, 100, 100},  {1, 1000, 1000, 1, 0, 499, 1, 1},
+        {128, 80, 1280, 720, 0, 4, 128, 72},
+        {128, 80, 720, 1280, 41, 0, 45, 80},
+        {100, 100, 50, 50, 0, 0, 100, 100},
+        {1, 1000, 1000, 1, 0, 499, 1, 1},
     };
     for (int i = 0; i < 4; i++) {
         struct crop c = crop_to_shape(rows[i].w, rows[i].h, rows[i].ow, rows[i].oh);
@@ -199,8 +213,8 @@ static void the_middle_keeps_the_shape(void) {
 
 static void speed_is_printed_and_nothing_leaks(void) {
     struct fail f = {0};
-    struct encode_opts o = {.width = W, .height = H, .out_width = 1280, .out_height = 720,
-                            .fps_num = 16, .fps_den = 1};
+    struct encode_opts o = {
+        .width = W, .height = H, .out_width = 1280, .out_height = 720, .fps_num = 16, .fps_den = 1};
     fresh("speed.mp4");
     int64_t t0 = now_mono_ms();
     write_clip(&o, &f);

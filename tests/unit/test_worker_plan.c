@@ -4,14 +4,26 @@
 #include "common/base/limits.h"
 #include "tests/lib/check.h"
 
-static const struct plan_model tiny = {.multiple_px = 16, .frame_step = 4, .fps = 16, .width = 128,
-                                       .height = 80, .has_image_encoder = true};
-static const struct plan_model wan = {.multiple_px = 16, .frame_step = 4, .fps = 16, .width = 832,
-                                      .height = 480, .has_image_encoder = true};
+static const struct plan_model tiny = {.multiple_px = 16,
+                                       .frame_step = 4,
+                                       .fps = 16,
+                                       .width = 128,
+                                       .height = 80,
+                                       .has_image_encoder = true};
+static const struct plan_model wan = {.multiple_px = 16,
+                                      .frame_step = 4,
+                                      .fps = 16,
+                                      .width = 832,
+                                      .height = 480,
+                                      .has_image_encoder = true};
 
 static struct job job_of(int w, int h, int seconds, int fps, int num_frames) {
-    return (struct job){.operation = JOB_CREATE, .width = w, .height = h, .seconds = seconds,
-                        .fps = fps, .num_frames = num_frames};
+    return (struct job){.operation = JOB_CREATE,
+                        .width = w,
+                        .height = h,
+                        .seconds = seconds,
+                        .fps = fps,
+                        .num_frames = num_frames};
 }
 
 static void asked_sizes_find_their_canvas(void) {
@@ -19,12 +31,12 @@ static void asked_sizes_find_their_canvas(void) {
         const struct plan_model *m;
         int w, h, cw, ch, n_warnings;
     } rows[] = {
-        {&tiny, 128, 80, 128, 80, 0},     {&tiny, 1280, 720, 128, 80, 1},
-        {&tiny, 720, 1280, 80, 128, 1},   {&tiny, 1024, 1792, 80, 128, 1},
-        {&tiny, 1792, 1024, 128, 80, 1},  {&tiny, 512, 512, 96, 96, 1},
-        {&tiny, 80, 128, 80, 128, 0},     {&tiny, 64, 64, 96, 96, 1},
-        {&tiny, 1920, 64, 336, 32, 1},    {&wan, 832, 480, 832, 480, 0},
-        {&wan, 480, 832, 480, 832, 0},    {&wan, 1280, 720, 832, 480, 1},
+        {&tiny, 128, 80, 128, 80, 0},    {&tiny, 1280, 720, 128, 80, 1},
+        {&tiny, 720, 1280, 80, 128, 1},  {&tiny, 1024, 1792, 80, 128, 1},
+        {&tiny, 1792, 1024, 128, 80, 1}, {&tiny, 512, 512, 96, 96, 1},
+        {&tiny, 80, 128, 80, 128, 0},    {&tiny, 64, 64, 96, 96, 1},
+        {&tiny, 1920, 64, 336, 32, 1},   {&wan, 832, 480, 832, 480, 0},
+        {&wan, 480, 832, 480, 832, 0},   {&wan, 1280, 720, 832, 480, 1},
         {&wan, 624, 624, 624, 624, 0},
     };
     for (int i = 0; i < (int)(sizeof(rows) / sizeof(rows[0])); i++) {
@@ -48,9 +60,9 @@ static void asked_times_become_legal_frame_counts(void) {
     static const struct {
         int seconds, fps, num_frames, canvas, out, out_fps, n_warnings;
     } rows[] = {
-        {4, 0, 0, 65, 65, 16, 0},   {1, 0, 0, 17, 17, 16, 0},   {8, 0, 0, 129, 129, 16, 0},
-        {4, 0, 33, 33, 33, 16, 0},  {4, 0, 80, 81, 81, 16, 1},  {4, 0, 1, 1, 1, 16, 0},
-        {4, 16, 0, 65, 65, 16, 0},  {2, 24, 0, 33, 49, 24, 1},  {2, 8, 0, 33, 17, 8, 1},
+        {4, 0, 0, 65, 65, 16, 0},   {1, 0, 0, 17, 17, 16, 0},    {8, 0, 0, 129, 129, 16, 0},
+        {4, 0, 33, 33, 33, 16, 0},  {4, 0, 80, 81, 81, 16, 1},   {4, 0, 1, 1, 1, 16, 0},
+        {4, 16, 0, 65, 65, 16, 0},  {2, 24, 0, 33, 49, 24, 1},   {2, 8, 0, 33, 17, 8, 1},
         {2, 32, 64, 33, 65, 32, 2}, {60, 0, 0, 961, 961, 16, 0},
     };
     for (int i = 0; i < (int)(sizeof(rows) / sizeof(rows[0])); i++) {
@@ -63,7 +75,8 @@ static void asked_times_become_legal_frame_counts(void) {
         CHECK_INT(p.out_fps, rows[i].out_fps);
         CHECK_INT(p.n_warnings, rows[i].n_warnings);
         int n_copies = 0;
-        for (int k = 0; k < p.canvas.n_frames; k++) n_copies += plan_copies(&p, k);
+        for (int k = 0; k < p.canvas.n_frames; k++)
+            n_copies += plan_copies(&p, k);
         CHECK_INT(n_copies, p.n_out_frames); /* every delivered frame has its source */
     }
     struct plan p;
@@ -82,7 +95,8 @@ static void each_kind_places_its_known_frames(void) {
     } rows[] = {
         {JOB_CREATE, false, false, ERR_OK, 0, ""},
         {JOB_CREATE, true, false, ERR_OK, 1, ""},
-        {JOB_CREATE, false, true, ERR_UNSUPPORTED, 0, "this worker cannot do last frame to video yet"},
+        {JOB_CREATE, false, true, ERR_UNSUPPORTED, 0,
+         "this worker cannot do last frame to video yet"},
         {JOB_CREATE, true, true, ERR_UNSUPPORTED, 0, "first and last frame"},
         {JOB_EXTEND, false, false, ERR_UNSUPPORTED, 0, "this worker cannot do extend yet"},
         {JOB_CONNECT, false, false, ERR_UNSUPPORTED, 0, "connect"},

@@ -11,16 +11,21 @@ static void the_published_vector_is_signed_alike(void) {
     char got[WEBHOOK_SIGNATURE_MAX];
     struct fail f = {0};
     CHECK_OK(webhook_sign(got, "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-                          "msg_01JABCDEF0123456789", 1764000000, str_of(body), &f), &f);
+                          "msg_01JABCDEF0123456789", 1764000000, str_of(body), &f),
+             &f);
     CHECK_STR(got, "v1,sg73W4Nn0it/p5tmMOfUOryha8KzK90NbGECpNLpwwU=");
 }
 
 static void a_bad_secret_is_refused(void) {
     static const char *const rows[] = {
-        "", "whsec_", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "whsec_AAECAwQF",
+        "",
+        "whsec_",
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "whsec_AAECAwQF",
         "whsec_!!ECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
         "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
-        "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "whsec_"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     };
     for (int i = 0; i < (int)(sizeof(rows) / sizeof(rows[0])); i++) {
         char got[WEBHOOK_SIGNATURE_MAX];
@@ -35,11 +40,16 @@ static void each_answer_has_its_verdict(void) {
         enum queue_sent sent;
         int64_t min_ms, max_ms; /* first retry is 5 s +-20 % */
     } rows[] = {
-        {200, -1, QUEUE_SENT_OK, 0, 0},          {204, -1, QUEUE_SENT_OK, 0, 0},
-        {299, 5, QUEUE_SENT_OK, 0, 0},           {302, -1, QUEUE_SENT_RETRY, 4000, 6000},
-        {400, -1, QUEUE_SENT_RETRY, 4000, 6000}, {410, -1, QUEUE_SENT_DEAD, 0, 0},
-        {429, 1, QUEUE_SENT_RETRY, 4000, 6000},  {429, 86400, QUEUE_SENT_RETRY, 8000, 12000},
-        {500, -1, QUEUE_SENT_RETRY, 4000, 6000}, {0, -1, QUEUE_SENT_RETRY, 4000, 6000},
+        {200, -1, QUEUE_SENT_OK, 0, 0},
+        {204, -1, QUEUE_SENT_OK, 0, 0},
+        {299, 5, QUEUE_SENT_OK, 0, 0},
+        {302, -1, QUEUE_SENT_RETRY, 4000, 6000},
+        {400, -1, QUEUE_SENT_RETRY, 4000, 6000},
+        {410, -1, QUEUE_SENT_DEAD, 0, 0},
+        {429, 1, QUEUE_SENT_RETRY, 4000, 6000},
+        {429, 86400, QUEUE_SENT_RETRY, 8000, 12000},
+        {500, -1, QUEUE_SENT_RETRY, 4000, 6000},
+        {0, -1, QUEUE_SENT_RETRY, 4000, 6000},
         {503, INT64_MAX, QUEUE_SENT_RETRY, 8000, 12000},
     };
     for (int i = 0; i < (int)(sizeof(rows) / sizeof(rows[0])); i++) {
@@ -52,8 +62,10 @@ static void each_answer_has_its_verdict(void) {
 }
 
 static void the_body_is_the_same_on_every_attempt(void) {
-    struct queue_hook h = {.event_id = "evt_0197_completed", .type = "completed",
-                           .job = "video_0197", .created_ms = 1764000000123};
+    struct queue_hook h = {.event_id = "evt_0197_completed",
+                           .type = "completed",
+                           .job = "video_0197",
+                           .created_ms = 1764000000123};
     struct buf a, b;
     struct fail f = {0};
     buf_make(&a, WEBHOOK_BODY_MAX);
@@ -62,9 +74,10 @@ static void the_body_is_the_same_on_every_attempt(void) {
     CHECK_OK(webhook_body(&a, &h, &f), &f);
     h.try = 9;
     CHECK_OK(webhook_body(&b, &h, &f), &f);
-    CHECK_STR(buf_str(&a), "{\"id\":\"evt_0197_completed\",\"object\":\"event\","
-                           "\"created_at\":1764000000,\"type\":\"video.completed\","
-                           "\"timestamp\":\"2025-11-24T16:00:00.123Z\",\"data\":{\"id\":\"video_0197\"}}");
+    CHECK_STR(buf_str(&a),
+              "{\"id\":\"evt_0197_completed\",\"object\":\"event\","
+              "\"created_at\":1764000000,\"type\":\"video.completed\","
+              "\"timestamp\":\"2025-11-24T16:00:00.123Z\",\"data\":{\"id\":\"video_0197\"}}");
     CHECK_STR(buf_str(&a), buf_str(&b));
     buf_free(&a);
     buf_free(&b);

@@ -9,10 +9,18 @@
 
 static void messages_come_back_as_they_were(void) {
     struct fail f = {0}, err = {.code = ERR_MEDIA, .text = "a \"bad\" file"}, err2;
-    struct wire_hello h = {.model_dir = "/m", .store_dir = "/s", .decode_program = "/d",
-                           .device = "cpu", .n_threads = 2}, h2;
-    struct wire_progress p = {.phase = "denoise", .step = 3, .n_steps = 9, .percent = 42,
-                              .eta_ms = -1}, p2;
+    struct wire_hello h = {.model_dir = "/m",
+                           .store_dir = "/s",
+                           .decode_program = "/d",
+                           .device = "cpu",
+                           .n_threads = 2},
+                      h2;
+    struct wire_progress p = {.phase = "denoise",
+                              .step = 3,
+                              .n_steps = 9,
+                              .percent = 42,
+                              .eta_ms = -1},
+                         p2;
     struct wire_job j = {.dir = "/x", .spec = {"{\"prompt\":\"\\u00e9\\n\"}", 21}}, j2;
     struct buf b, own;
     buf_make(&b, WIRE_BODY_MAX);
@@ -100,10 +108,19 @@ static void garbage_is_refused(void) {
 
 static void bodies_that_do_not_read_are_corrupt(void) {
     static const char *const rows[] = {
-        "", "null", "[]", "{}", "{\"phase\":1}", "{\"phase\":\"x\",\"step\":-1}", "{\"code\":0,\"text\":\"\"}",
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{\"phase\":1}",
+        "{\"phase\":\"x\",\"step\":-1}",
+        "{\"code\":0,\"text\":\"\"}",
         "{\"phase\":\"x\",\"step\":1,\"n_steps\":1,\"percent\":100,\"eta_ms\":0}",
-        "{\"phase\":\"01234567890123456789012345678901234567890\",\"step\":1,\"n_steps\":1,\"percent\":1,\"eta_ms\":0}",
-        "{\"code\":9999,\"text\":\"x\"}", "{\"code\":1,\"text\":5}", "{\"code\":1",
+        "{\"phase\":\"01234567890123456789012345678901234567890\",\"step\":1,\"n_steps\":1,"
+        "\"percent\":1,\"eta_ms\":0}",
+        "{\"code\":9999,\"text\":\"x\"}",
+        "{\"code\":1,\"text\":5}",
+        "{\"code\":1",
     };
     for (int i = 0; i < (int)(sizeof(rows) / sizeof(rows[0])); i++) {
         struct wire_progress p;

@@ -87,6 +87,7 @@ enum err decode_image(uint8_t *rgb, const struct decode_request *request, struct
         rc = FAIL(f, ERR_MEDIA, "the image takes too much time or memory to decode");
     close(fd);
     kill(pid, SIGKILL); /* our own child, not yet reaped: the number cannot be anybody else's */
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
     return rc;
 }

@@ -24,7 +24,8 @@ struct decode_request {
 };
 
 /* rgb [height][width][3], made by the caller. */
-MUST_CHECK enum err decode_image(uint8_t *rgb, const struct decode_request *request, struct fail *f);
+MUST_CHECK enum err decode_image(uint8_t *rgb, const struct decode_request *request,
+                                 struct fail *f);
 
 /* The path of misora-decode beside the running program. */
 void decode_find_program(char *out, int cap);

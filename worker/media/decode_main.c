@@ -19,8 +19,12 @@ static const struct {
     int what;
     rlim_t value;
 } limits[] = {
-    {RLIMIT_AS, DECODE_MEMORY_BYTES}, {RLIMIT_CPU, DECODE_CPU_S}, {RLIMIT_FSIZE, 0},
-    {RLIMIT_CORE, 0},                 {RLIMIT_NOFILE, FILES_MAX}, {RLIMIT_NPROC, 0},
+    {RLIMIT_AS, DECODE_MEMORY_BYTES},
+    {RLIMIT_CPU, DECODE_CPU_S},
+    {RLIMIT_FSIZE, 0},
+    {RLIMIT_CORE, 0},
+    {RLIMIT_NOFILE, FILES_MAX},
+    {RLIMIT_NPROC, 0},
 };
 
 /* True when every limit holds; without them nothing is read. */
@@ -72,8 +76,9 @@ int main(int argc, char **argv) {
     }
     uint8_t *data = lock_up() ? mem_take(1, PICTURE_BYTES_MAX + 1 + PADDING) : NULL;
     uint8_t *rgb = mem_take((size_t)(width * height), 3);
-    enum err rc = data && rgb ? picture_decode(rgb, (int)width, (int)height, data, read_input(data), &f)
-                              : FAIL(&f, ERR_NOMEM, "no memory to decode the image");
+    enum err rc = data && rgb
+                      ? picture_decode(rgb, (int)width, (int)height, data, read_input(data), &f)
+                      : FAIL(&f, ERR_NOMEM, "no memory to decode the image");
     bool is_sent = rc == ERR_OK ? write_all("K", 1) && write_all(rgb, (size_t)(width * height) * 3)
                                 : write_all("E", 1) && write_all(f.text, strlen(f.text));
     mem_free(rgb);

@@ -19,9 +19,10 @@
 
 enum {
     CRF_DEFAULT = 17,
-    THREADS = 2,        /* fixed: x264's output depends on it */
-    SIDE_MIN = 16, SIDE_MAX = 4096,
-    GOP_SECONDS = 2,    /* a player can seek that finely */
+    THREADS = 2, /* fixed: x264's output depends on it */
+    SIDE_MIN = 16,
+    SIDE_MAX = 4096,
+    GOP_SECONDS = 2, /* a player can seek that finely */
 };
 
 struct encode {
@@ -104,7 +105,8 @@ static enum err open_frames(struct encode *e, const struct encode_opts *o, struc
     e->frame = libav_frame(o->out_width, o->out_height);
     if (!e->packet || !e->frame) return FAIL(f, ERR_NOMEM, "encode: no memory");
     e->crop = crop_to_shape(o->width, o->height, o->out_width, o->out_height);
-    e->sws = libav_scaler(e->crop.width, e->crop.height, o->out_width, o->out_height, LIBAV_MATRIX_709);
+    e->sws =
+        libav_scaler(e->crop.width, e->crop.height, o->out_width, o->out_height, LIBAV_MATRIX_709);
     return e->sws ? ERR_OK : FAIL(f, ERR_NOMEM, "encode: no scaler");
 }
 

@@ -1,9 +1,9 @@
 /* encode.h - our own frames to an H.264 mp4 (a door to FFmpeg).
  *
- * Frames are packed RGB, 8 bits, top row first, and go in one at a time in order of display; no more
- * than the encoder's look-ahead is ever held. The file is yuv420p, bt.709 limited range, moov first.
- * The same frames and options give the same bytes on every run (bitexact, a fixed number of threads).
- * Owner: one thread per struct. Knows neither jobs nor the engine. */
+ * Frames are packed RGB, 8 bits, top row first, and go in one at a time in order of display; no
+ * more than the encoder's look-ahead is ever held. The file is yuv420p, bt.709 limited range, moov
+ * first. The same frames and options give the same bytes on every run (bitexact, a fixed number of
+ * threads). Owner: one thread per struct. Knows neither jobs nor the engine. */
 #ifndef WORKER_MEDIA_ENCODE_H
 #define WORKER_MEDIA_ENCODE_H
 

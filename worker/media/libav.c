@@ -19,6 +19,7 @@ enum err libav_fail(struct fail *f, enum err code, int averror, const char *what
 
 /* libav calls this from its own threads; log_line is thread safe. Control bytes of a stranger's
  * file become dots so that one message stays one line. */
+static void to_log(void *object, int level, const char *fmt, va_list ap) PRINTF_LIKE(3, 0);
 static void to_log(void *object, int level, const char *fmt, va_list ap) {
     (void)object;
     if (level > AV_LOG_WARNING || level > av_log_get_level()) return;
@@ -26,7 +27,8 @@ static void to_log(void *object, int level, const char *fmt, va_list ap) {
     int n = vsnprintf(line, sizeof(line), fmt, ap);
     if (n <= 0) return;
     size_t len = strnlen(line, sizeof(line));
-    while (len > 0 && line[len - 1] == '\n') line[--len] = '\0';
+    while (len > 0 && line[len - 1] == '\n')
+        line[--len] = '\0';
     for (size_t i = 0; i < len; i++)
         if ((unsigned char)line[i] < 0x20 || line[i] == '"') line[i] = '.';
     log_line(LOG_WARN, "media.av", "text=\"%s\"", line);
@@ -48,7 +50,7 @@ AVFrame *libav_frame(int width, int height) {
 }
 
 struct SwsContext *libav_scaler(int width, int height, int out_width, int out_height,
-                             enum libav_matrix matrix) {
+                                enum libav_matrix matrix) {
     int flags = SWS_LANCZOS | SWS_ACCURATE_RND | SWS_BITEXACT | SWS_FULL_CHR_H_INP;
     struct SwsContext *sws = sws_getContext(width, height, AV_PIX_FMT_RGB24, out_width, out_height,
                                             AV_PIX_FMT_YUV420P, flags, NULL, NULL, NULL);

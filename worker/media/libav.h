@@ -25,6 +25,6 @@ AVFrame *libav_frame(int width, int height);
 
 /* RGB24 to yuv420p by Lanczos; the same bytes on every machine. NULL on failure. */
 struct SwsContext *libav_scaler(int width, int height, int out_width, int out_height,
-                             enum libav_matrix matrix);
+                                enum libav_matrix matrix);
 
 #endif

@@ -56,7 +56,9 @@ static enum err decode_first(AVFrame *out, const AVCodec *codec, const uint8_t *
         if (e >= 0) e = avcodec_send_packet(c, packet);
         if (e >= 0) e = avcodec_send_packet(c, NULL);
         if (e >= 0) e = avcodec_receive_frame(c, out);
-        if (e < 0) rc = FAIL(f, ERR_MEDIA, "the image is damaged, too large or of a kind that is not read");
+        if (e < 0)
+            rc =
+                FAIL(f, ERR_MEDIA, "the image is damaged, too large or of a kind that is not read");
     }
     av_packet_free(&packet);
     avcodec_free_context(&c);
@@ -129,9 +131,11 @@ enum err picture_decode(uint8_t *rgb, int width, int height, const uint8_t *data
     enum err rc = ERR_OK;
     const AVCodec *codec = NULL;
     AVFrame *frame = NULL;
-    ASSERT(width > 0 && width <= PICTURE_OUT_SIDE_MAX && height > 0 && height <= PICTURE_OUT_SIDE_MAX);
+    ASSERT(width > 0 && width <= PICTURE_OUT_SIDE_MAX && height > 0 &&
+           height <= PICTURE_OUT_SIDE_MAX);
     if (n == 0 || n > PICTURE_BYTES_MAX)
-        return FAIL(f, ERR_MEDIA, "the image has %zu bytes, 1 to %d are read", n, PICTURE_BYTES_MAX);
+        return FAIL(f, ERR_MEDIA, "the image has %zu bytes, 1 to %d are read", n,
+                    PICTURE_BYTES_MAX);
 
     av_log_set_level(AV_LOG_QUIET); /* strangers do not write to our log, nor fill it (V14) */
     TRY(find_codec(&codec, data, n, f));

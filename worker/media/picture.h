@@ -2,7 +2,8 @@
  *
  * Takes jpeg, png and webp, known by their first bytes, never by a name. The first frame of an
  * animation counts; alpha is dropped; the EXIF orientation is honoured; the middle is cut to the
- * asked shape and scaled by Lanczos. Every refusal is ERR_MEDIA in words for the owner of the file. */
+ * asked shape and scaled by Lanczos. Every refusal is ERR_MEDIA in words for the owner of the file.
+ */
 #ifndef WORKER_MEDIA_PICTURE_H
 #define WORKER_MEDIA_PICTURE_H
 
@@ -20,7 +21,7 @@ enum {
 
 /* rgb holds width * height * 3 bytes, made by the caller. `data` needs 64 bytes of zeros behind
  * its n bytes, for libav reads in words. */
-MUST_CHECK enum err picture_decode(uint8_t *rgb, int width, int height, const uint8_t *data, size_t n,
-                                   struct fail *f);
+MUST_CHECK enum err picture_decode(uint8_t *rgb, int width, int height, const uint8_t *data,
+                                   size_t n, struct fail *f);
 
 #endif

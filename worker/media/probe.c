@@ -15,7 +15,8 @@ enum { BOXES_MAX = 64 };
 
 static uint64_t big_endian(const unsigned char *p, int n) {
     uint64_t v = 0;
-    for (int i = 0; i < n; i++) v = v << 8 | p[i];
+    for (int i = 0; i < n; i++)
+        v = v << 8 | p[i];
     return v;
 }
 

@@ -22,7 +22,8 @@ struct sheet {
 
 static int columns_of(int n_tiles) {
     int n = 1;
-    while (n < COLUMNS_MAX && n * n < n_tiles) n++;
+    while (n < COLUMNS_MAX && n * n < n_tiles)
+        n++;
     return n;
 }
 
@@ -77,8 +78,8 @@ enum err sheet_frame(struct sheet *s, const uint8_t *rgb, size_t stride, struct 
 
 enum err sheet_close(struct sheet *s, const char *path, struct fail *f) {
     int width = s->n_columns * s->tile.width, height = s->n_rows * s->tile.height;
-    struct still still = {.rgb = s->grid, .width = width, .height = height,
-                          .out_width = width, .out_height = height};
+    struct still still = {
+        .rgb = s->grid, .width = width, .height = height, .out_width = width, .out_height = height};
     enum err rc = still_write_webp(path, &still, f);
     sheet_drop(s);
     return rc;

@@ -1,7 +1,7 @@
 /* sheet.h - a contact sheet: up to 25 tiles, picked evenly while the frames pass by.
  *
- * Only the grid is held, never the clip. Every frame is handed in, in order; the sheet decides which
- * ones it keeps. Tiles run left to right, top to bottom. Owner: one thread per struct. */
+ * Only the grid is held, never the clip. Every frame is handed in, in order; the sheet decides
+ * which ones it keeps. Tiles run left to right, top to bottom. Owner: one thread per struct. */
 #ifndef WORKER_MEDIA_SHEET_H
 #define WORKER_MEDIA_SHEET_H
 

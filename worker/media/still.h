@@ -9,7 +9,7 @@
 #include "common/base/err.h"
 
 struct still {
-    const uint8_t *rgb;    /* [height][width][3], rows packed */
+    const uint8_t *rgb; /* [height][width][3], rows packed */
     int width, height;
     int out_width, out_height; /* even; scaled by Lanczos, the middle is cut to the shape */
 };
