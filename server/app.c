@@ -20,7 +20,6 @@ struct intake {
     struct server *server;
     struct body body;
     bool is_large; /* counted in n_large_bodies */
-    int64_t n_ignored;
 };
 
 /* ---- CORS ---- */
@@ -29,7 +28,7 @@ struct intake {
     "x-request-id, retry-after, retry-after-ms, openai-poll-after-ms, ratelimit, "     \
     "ratelimit-policy, x-ratelimit-limit-requests, x-ratelimit-remaining-requests, "   \
     "x-ratelimit-reset-requests, etag, content-range, content-disposition, location, " \
-    "idempotency-replayed, preference-applied"
+    "idempotency-replayed, preference-applied, server-timing"
 #define ALLOWED                                                                                 \
     "authorization, content-type, idempotency-key, prefer, traceparent, last-event-id, range, " \
     "x-client-request-id, openai-organization, openai-project"
@@ -70,7 +69,6 @@ static void reply_options(struct request *req, const char *allow) {
 
 static void free_intake(void *state) {
     struct intake *in = state;
-    if (!in) return;
     if (in->is_large) atomic_fetch_sub(&in->server->n_large_bodies, 1);
     body_free(&in->body);
     mem_free(in);

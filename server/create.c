@@ -29,7 +29,8 @@ struct create {
     struct problem problem;
 };
 
-static enum err is_ours(struct create *c, const struct fail *f) {
+/* What failed on our side, as a problem for the client and a line in the log. */
+static enum err note_failure(struct create *c, const struct fail *f) {
     problem_from(&c->problem, f);
     if (problem_row(c->problem.kind)->status >= 500) log_fail(LOG_ERROR, "create.failed", f);
     return ERR_INPUT;
@@ -49,7 +50,8 @@ static enum err store_picture(struct create *c) {
     struct body_file *file = &c->body->files[in->file];
     if (validate_image(asset, file, in->param, &extension, &c->problem) != ERR_OK) return ERR_INPUT;
     file->is_open = false;
-    if (store_upload_end(&file->upload, &object, extension, &f) != ERR_OK) return is_ours(c, &f);
+    if (store_upload_end(&file->upload, &object, extension, &f) != ERR_OK)
+        return note_failure(c, &f);
     memcpy(asset->sha256, object.sha256, sizeof(asset->sha256));
     return ERR_OK;
 }
@@ -89,7 +91,7 @@ static enum err read_job(struct create *c) {
     enum err rc = job_fingerprint(&c->asked.job, c->fingerprint, &f);
     if (rc == ERR_LIMIT)
         return problem_set(&c->problem, PROBLEM_PAYLOAD_TOO_LARGE, "prompt", "%s", f.text);
-    return rc == ERR_OK ? ERR_OK : is_ours(c, &f);
+    return rc == ERR_OK ? ERR_OK : note_failure(c, &f);
 }
 
 /* A client that did not choose a seed gets one drawn; the fingerprint was taken before, so equal
@@ -125,7 +127,7 @@ static enum err submit_problem(struct create *c, enum err rc, const struct fail 
                            "this Idempotency-Key was used for another request; use a new one");
     if (rc == ERR_INPUT)
         return problem_set(&c->problem, PROBLEM_PAYLOAD_TOO_LARGE, "", "%s", f->text);
-    return is_ours(c, f);
+    return note_failure(c, f);
 }
 
 static enum err submit(struct create *c, struct redis *r) {

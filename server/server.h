@@ -32,7 +32,7 @@ struct server {
     const struct route_table *routes;
     atomic_bool is_leaving; /* SIGTERM came: /readyz says no */
     atomic_bool is_closed;  /* the port is closed: whatever still comes is refused */
-    atomic_int n_active; /* requests between begin and done */
+    atomic_int n_active;    /* requests between begin and done */
     atomic_int n_large_bodies;
 };
 

@@ -125,6 +125,80 @@ def test_a_retry_after_a_lost_reply_gets_the_same_job():
         assert s.call("POST", "/v1/videos", {"prompt": "lost"}, retry).json()["id"] != first  # once only
 
 
+class Creators:
+    """Clients that create with a key each and repeat until the answer is 200, as a careful client does."""
+
+    def __init__(self, stack, n=4):
+        self.stack, self.acknowledged, self.refused, self.stop = stack, {}, 0, threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(n)]
+        stack.redis("HSET", "{misora}:meta", "max_live", 100000)
+        [t.start() for t in self.threads]
+
+    def post(self, key, url):
+        try:
+            return self.stack.call("POST", "/v1/videos", {"prompt": key}, {"idempotency-key": key}, url=url)
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def run(self, me):
+        n = 0
+        while not self.stop.is_set():
+            n += 1
+            self.create(f"{me}-{n}", n)
+
+    def create(self, key, n):
+        while True:
+            n += 1
+            reply = self.post(key, self.stack.urls[n % len(self.stack.urls)])
+            with self.lock:
+                if reply is not None and reply.status == 200:
+                    self.acknowledged[key] = reply.json()["id"]
+                    return
+                self.refused += 1
+            assert reply is None or reply.status == 503, reply
+            time.sleep(0.05)
+
+    def end(self):
+        """All jobs that exist; what was acknowledged must be exactly these."""
+        self.stop.set()
+        [t.join(10) for t in self.threads]
+        ids, after = [], ""
+        while True:
+            page = self.stack.json("GET", "/v1/videos?limit=100" + after, url=self.stack.urls[-1])
+            ids += [v["id"] for v in page["data"]]
+            if not page["has_more"]:
+                break
+            after = "&after=" + page["last_id"]
+        print(f"{len(self.acknowledged)} acknowledged, {self.refused} tries refused or cut")
+        assert set(self.acknowledged.values()) == set(ids) and len(ids) == len(self.acknowledged)
+        assert self.stack.admin("audit").returncode == 0
+
+
+def test_kill_9_of_redis_loses_no_acknowledged_job_and_keys_make_one_job_each():
+    with Stack(servers=2, server_args=ARGS) as s:
+        creators = Creators(s)
+        for _ in range(5):
+            time.sleep(0.5)
+            s.kill("redis")
+            time.sleep(0.2)
+            s.start_redis()
+        time.sleep(0.5)
+        creators.end()
+
+
+def test_kill_9_of_a_server_loses_no_acknowledged_job_and_keys_make_one_job_each():
+    with Stack(servers=2, server_args=ARGS) as s:
+        creators = Creators(s)
+        for _ in range(5):
+            time.sleep(0.4)
+            s.kill("server0")
+            time.sleep(0.1)
+            s.start_server(0)
+        time.sleep(0.4)
+        creators.end()
+
+
 def test_without_room_only_files_are_refused():
     with Stack(servers=1, server_args=ARGS + ["--min-free-bytes", "900000G"]) as s:
         job = s.create()["id"]
