@@ -73,16 +73,6 @@ const char *job_keep(struct job *job, const char *text, size_t n) {
     return arena_copy(&job->mem, text, n);
 }
 
-void job_asset_key(const struct job_asset *asset, char out[JOB_ASSET_KEY_SIZE]) {
-    static const struct {
-        const char *type, *extension;
-    } kinds[] = {{"image/png", "png"}, {"image/jpeg", "jpg"}, {"image/webp", "webp"}};
-    const char *extension = "bin";
-    for (int i = 0; i < COUNT_OF(kinds); i++)
-        if (strcmp(kinds[i].type, asset->type) == 0) extension = kinds[i].extension;
-    snprintf(out, JOB_ASSET_KEY_SIZE, "u/%s.%s", asset->sha256, extension);
-}
-
 /* ---- writing ---- */
 
 static void put_asset(struct doc_out *o, const char *key, const struct job_asset *a) {
@@ -236,25 +226,30 @@ static enum err read_size(struct job *job, const struct value *v, struct fail *f
     return ERR_OK;
 }
 
-/* A text that must be one of a list; its place is what is stored. */
-static enum err read_name(const struct value *v, const char *key, const char *const *names,
-                          int n_names, int *out, struct fail *f) {
+static enum err read_operation(struct job *job, const struct value *v, struct fail *f) {
     struct str s = {0};
-    enum err rc = doc_get_text(v, key, &s, f);
-    for (int i = 0; rc == ERR_OK && i < n_names; i++) {
-        if (!str_eq(s, names[i])) continue;
-        *out = i;
+    enum err rc = doc_get_text(v, "operation", &s, f);
+    for (int i = 0; rc == ERR_OK && i < JOB_OPERATION_COUNT; i++) {
+        if (!str_eq(s, operations[i])) continue;
+        job->operation = (enum job_operation)i;
         return ERR_OK;
     }
-    return rc != ERR_OK ? rc : FAIL(f, ERR_CORRUPT, "%s has an unknown value", key);
+    return rc != ERR_OK ? rc : FAIL(f, ERR_CORRUPT, "operation has an unknown value");
+}
+
+static enum err read_priority(struct job *job, const struct value *v, struct fail *f) {
+    struct str s = {0};
+    char name[16];
+    enum err rc = doc_get_text(v, "priority", &s, f);
+    if (rc != ERR_OK) return rc;
+    if (str_copy(name, sizeof(name), s) && job_priority_find(name, &job->priority)) return ERR_OK;
+    return FAIL(f, ERR_CORRUPT, "priority has an unknown value");
 }
 
 static enum err read_choices(struct job *job, const struct value *v, struct fail *f) {
     enum err rc = ERR_OK;
     struct str seconds = {0};
     int64_t n = 0, seed = -1;
-    static const char *const names[JOB_PRIORITY_COUNT] = {"low", "normal", "high"};
-    int priority = JOB_NORMAL;
     TRY(read_size(job, v, f));
     TRY(doc_get_text(v, "seconds", &seconds, f));
     if (!str_parse_i64(seconds, 1, 1 << 20, &n))
@@ -267,8 +262,7 @@ static enum err read_choices(struct job *job, const struct value *v, struct fail
     TRY(doc_may_int(v, "seed", 0, UINT32_MAX, &seed, f));
     job->has_seed = seed >= 0;
     job->seed = seed >= 0 ? (uint32_t)seed : 0;
-    TRY(read_name(v, "priority", names, JOB_PRIORITY_COUNT, &priority, f));
-    job->priority = (enum job_priority)priority;
+    TRY(read_priority(job, v, f));
     TRY(read_asset(v, "input_reference", &job->input_reference, f));
     TRY(read_asset(v, "last_frame", &job->last_frame, f));
 out:
@@ -320,10 +314,8 @@ out:
 
 static enum err read_job(struct job *job, const struct value *v, struct fail *f) {
     enum err rc = ERR_OK;
-    int operation = JOB_CREATE;
     if (doc_type(v) != DOC_OBJECT) return FAIL(f, ERR_CORRUPT, "the job is not an object");
-    TRY(read_name(v, "operation", operations, JOB_OPERATION_COUNT, &operation, f));
-    job->operation = (enum job_operation)operation;
+    TRY(read_operation(job, v, f));
     TRY(keep_text(job, v, "model", &job->model, f));
     TRY(keep_text(job, v, "asked_model", &job->asked_model, f));
     TRY(keep_text(job, v, "prompt", &job->prompt, f));

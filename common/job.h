@@ -103,10 +103,6 @@ MUST_CHECK enum err job_parse(struct job *job, const char *json, size_t n, struc
 /* The SHA-256 (hex) of the canonical JSON. */
 MUST_CHECK enum err job_fingerprint(const struct job *job, char out[65], struct fail *f);
 
-/* The key of an uploaded file in the store: u/SHA256.png. */
-enum { JOB_ASSET_KEY_SIZE = 80 };
-void job_asset_key(const struct job_asset *asset, char out[JOB_ASSET_KEY_SIZE]);
-
 const char *job_operation_name(enum job_operation op);
 const char *job_priority_name(enum job_priority p);
 /* Finds a priority by its name; false when there is none. */

@@ -179,16 +179,6 @@ static void a_receipt_comes_back_as_it_was(void) {
     buf_free(&json);
 }
 
-static void uploads_are_named_by_their_hash_and_kind(void) {
-    struct job_asset a = {.type = "image/jpeg"};
-    char key[JOB_ASSET_KEY_SIZE];
-    memset(a.sha256, 'f', 64);
-    job_asset_key(&a, key);
-    CHECK_INT(strlen(key), 2 + 64 + 4);
-    CHECK_HAS(key, "u/ffff");
-    CHECK_HAS(key, ".jpg");
-}
-
 static const struct test tests[] = {
     TEST(a_job_comes_back_byte_for_byte),
     TEST(what_was_not_chosen_is_left_out_and_comes_back_as_the_default),
@@ -196,6 +186,5 @@ static const struct test tests[] = {
     TEST(text_that_is_not_ours_is_corrupt),
     TEST(every_failed_allocation_is_survived),
     TEST(a_receipt_comes_back_as_it_was),
-    TEST(uploads_are_named_by_their_hash_and_kind),
 };
 TEST_MAIN(tests)
