@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import signal
 import subprocess
 import time
@@ -317,3 +318,34 @@ def test_no_schema_in_redis_ends_with_78():
         p = s.start_worker(0)
         assert p.wait(20) == 78
         assert "migrate" in s.log("worker0")
+
+
+def test_kills_at_random_moments_lose_nothing():
+    """Twelve jobs, each with one kill of the child or of the supervisor at a random moment of its
+    life: while claimed, computed, encoded, stored or reported. SEED=n repeats a run."""
+    seed = int(os.environ.get("SEED", time.time_ns() % 100000))
+    rng = random.Random(seed)
+    print(f"seed {seed}")
+    with Stack(servers=1, workers=1) as s:
+        until(lambda: "worker.ready" in s.log("worker0"), 20, "the worker was ready")
+        start = time.monotonic()
+        s.wait_for(s.create(steps=4)["id"])
+        life, jobs = time.monotonic() - start, []
+        for i in range(12):
+            jobs.append(s.create(f"a red ball {i}", steps=4, seed=5)["id"])
+            time.sleep(rng.uniform(0, 1.1 * life))
+            if rng.random() < 0.5:
+                for pid in s.children("worker0"):
+                    os.kill(pid, signal.SIGKILL)
+            else:
+                s.kill("worker0")
+                s.start_worker(0)
+            assert s.wait_for(jobs[-1], 60)["status"] == "completed"
+        for job in jobs:
+            size = len(s.call("GET", f"/v1/videos/{job}/content").body)
+            assert size == json.loads(field(s, job, "res"))["video"]["bytes"] > 0
+            assert sorted(p.suffix for p in objects(s, job)) == [".mp4", ".webp", ".webp"], job
+        until(lambda: list((s.dir / "spool" / "0").glob("video*")) == [], 10, "the spool was empty")
+        audit = s.admin("audit")
+        assert audit.returncode == 0, audit.stdout
+        print("attempts per job:", [int(field(s, job, "epoch")) for job in jobs])
