@@ -202,11 +202,11 @@ struct body *app_body(struct request *req) {
 }
 
 /* The reply of this create may not have reached its client, whose SDK will then try again. */
-static void note_undelivered(struct server *s, const struct request *req) {
+static void note_undelivered(struct server *s, struct request *req) {
     struct redis *r = NULL;
-    if (redis_pool_borrow(s->pool, &r, NULL) != ERR_OK) return;
+    if (server_lend(s, req, &r, NULL) != ERR_OK) return;
     (void)!queue_undelivered_add(r, req->tenant, req->born_fingerprint, req->born_id, NULL);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
 }
 
 static void done(void *ctx, struct request *req, bool is_sent) {
@@ -238,7 +238,7 @@ static void begin_metrics(void *ctx, struct request *req) {
         request_reply_error(req, PROBLEM_NOT_FOUND, "", "this socket has GET /metrics only");
         return;
     }
-    health_measure(s);
+    health_measure(s, req);
     if (meter_write(s->meter, &req->reply.body, &f) != ERR_OK) {
         server_reply_fail(req, &f);
         return;

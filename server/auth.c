@@ -187,5 +187,5 @@ void auth_check(struct server *s, struct request *req) {
         refuse_key(s, r, req, "Incorrect API key provided.");
     else
         check_key(s, r, req, text);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
 }

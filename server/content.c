@@ -138,7 +138,7 @@ void content_get(struct server *s, struct request *req) {
     enum receipt_variant variant;
     if (!read_variant(req, &variant) || server_borrow(s, req, &r) != ERR_OK) return;
     enum err rc = videos_find(req, r, &view);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
     if (rc == ERR_OK && find_object(req, &view.job, variant, &object))
         send_file(s, req, &object, view.job.id);
     queue_view_free(&view);

@@ -194,7 +194,7 @@ static void reply_now(struct create *c, const struct video_extra *extra) {
     struct fail f = {0};
     if (server_borrow(c->s, c->req, &r) != ERR_OK) return;
     enum err rc = queue_view_get(r, &view, c->ticket.id, c->req->tenant, &f);
-    redis_pool_give(c->s->pool, r);
+    server_give(c->s, c->req, r);
     if (rc == ERR_OK)
         videos_reply(c->s, c->req, &view.job, extra);
     else
@@ -219,7 +219,7 @@ static enum err enqueue(struct create *c) {
     if (server_borrow(c->s, c->req, &r) != ERR_OK) return ERR_UNAVAILABLE;
     enum err rc = take_undelivered(c, r) ? ERR_OK : submit(c, r);
     if (rc == ERR_OK && c->ticket.born != QUEUE_REPLAY) meter_job(c->s->meter);
-    redis_pool_give(c->s->pool, r);
+    server_give(c->s, c->req, r);
     return rc;
 }
 

@@ -149,10 +149,10 @@ static void refill(struct feed *feed) {
     struct queue_events *events = mem_take(1, sizeof(*events));
     buf_clear(&feed->pending);
     feed->n_sent = 0;
-    enum err rc = events ? redis_pool_borrow(feed->server->pool, &r, &f) : ERR_NOMEM;
+    enum err rc = events ? server_lend(feed->server, feed->watcher.req, &r, &f) : ERR_NOMEM;
     if (rc == ERR_OK) rc = queue_event_read(r, events, feed->job, feed->last, &f);
     if (rc == ERR_OK) rc = add_events(feed, r, events, &f);
-    redis_pool_give(feed->server->pool, r);
+    server_give(feed->server, feed->watcher.req, r);
     mem_free(events);
     if (rc != ERR_OK) feed->is_over = true; /* the client comes back with Last-Event-ID */
 }
@@ -243,7 +243,7 @@ void events_get(struct server *s, struct request *req) {
     struct feed *feed = make_feed(s, req, id);
     if (!feed || server_borrow(s, req, &r) != ERR_OK) return;
     enum err rc = videos_find(req, r, &view);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
     if (rc == ERR_OK && begin_feed(feed, req, &view.job, &f) != ERR_OK) server_reply_fail(req, &f);
     queue_view_free(&view);
     if (rc != ERR_OK || req->reply.status) return;

@@ -29,13 +29,13 @@ void health_live(struct server *s, struct request *req) {
 }
 
 /* The queue's figures; NULL when they cannot be had. The caller frees with mem_free(). */
-static struct queue_stat *read_stat(struct server *s, struct fail *f) {
+static struct queue_stat *read_stat(struct server *s, struct request *req, struct fail *f) {
     struct redis *r = NULL;
     struct queue_stat *stat = mem_take(1, sizeof(*stat));
     if (!stat) return NULL;
-    enum err rc = redis_pool_borrow(s->pool, &r, f);
+    enum err rc = server_lend(s, req, &r, f);
     if (rc == ERR_OK) rc = queue_view_stat(r, stat, f);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
     if (rc == ERR_OK) return stat;
     mem_free(stat);
     return NULL;
@@ -46,7 +46,7 @@ void health_ready(struct server *s, struct request *req) {
     struct doc_out o;
     struct fail f = {0};
     bool is_leaving = atomic_load(&s->is_leaving);
-    struct queue_stat *stat = read_stat(s, &f);
+    struct queue_stat *stat = read_stat(s, req, &f);
     begin(req, &o);
     doc_put_text(&o, "status", is_leaving ? "draining" : stat ? "ok" : "unavailable");
     if (stat) doc_put_int(&o, "workers", stat->n_workers);
@@ -73,7 +73,7 @@ static void put_lane(struct doc_out *o, const struct queue_lane_stat *lane) {
 void health_queue(struct server *s, struct request *req) {
     struct doc_out o;
     struct fail f = {0};
-    struct queue_stat *stat = read_stat(s, &f);
+    struct queue_stat *stat = read_stat(s, req, &f);
     if (!stat) {
         server_reply_fail(req, &f);
         return;
@@ -91,9 +91,9 @@ void health_queue(struct server *s, struct request *req) {
     finish(req, &o, 200);
 }
 
-void health_measure(struct server *s) {
+void health_measure(struct server *s, struct request *req) {
     struct fail f = {0};
-    struct queue_stat *stat = read_stat(s, &f);
+    struct queue_stat *stat = read_stat(s, req, &f);
     meter_set(s->meter, METER_PARKED, hub_count(s->hub));
     meter_set(s->meter, METER_ACTIVE, atomic_load(&s->n_active));
     meter_set(s->meter, METER_REDIS_UP, stat != NULL);

@@ -10,7 +10,7 @@ void health_queue(struct server *s, struct request *req);
 void health_root(struct server *s, struct request *req);
 void health_models(struct server *s, struct request *req);
 /* Brings the gauges of the meter up to date. */
-void health_measure(struct server *s);
+void health_measure(struct server *s, struct request *req);
 void health_model(struct server *s, struct request *req);
 
 #endif

@@ -75,7 +75,7 @@ static bool look(struct server *s, struct request *req, struct poll *p) {
         now_mono_ms() >= p->deadline_ms || !p->watcher.is_listed || hub_is_draining(s->hub);
     if (server_borrow(s, req, &r) != ERR_OK) return true;
     enum err rc = queue_view_get(r, &view, p->id, req->tenant, &f);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
     if (rc == ERR_OK && !is_over && !is_news(p, &view.job)) {
         queue_view_free(&view);
         return false;

@@ -76,6 +76,7 @@ struct request {
     /* Of a create: the job it made and its fingerprint, in case the reply does not arrive. */
     const char *born_id;
     const char *born_fingerprint;
+    int64_t borrowed_ms; /* monotonic: when it borrowed its connection to Redis */
 
     struct arena mem; /* dies with the exchange */
     struct reply reply;

@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "common/base/log.h"
+#include "common/base/now.h"
 #include "common/queue.h"
 #include "server/auth.h"
 #include "server/routes.h"
@@ -15,6 +16,7 @@ enum err server_open(struct server *s, struct fail *f) {
         .timeout_ms = REDIS_CALL_MS,
         .max_conns = (int)o->threads + 8};
     s->routes = &routes_api;
+    breaker_make(&s->breaker);
     s->store.root_fd = s->store.tmp_fd = s->store.obj_fd = -1;
     s->hooks = (struct guard_rules){.allow_http = o->webhook_http,
                                     .allow_private = o->webhook_private,
@@ -34,6 +36,7 @@ void server_close(struct server *s) {
     auth_free(s->auth);
     meter_free(s->meter);
     redis_pool_close(s->pool);
+    breaker_free(&s->breaker);
     if (s->store.root_fd >= 0) store_close(&s->store);
     config_free(&options_table, &s->opts);
 }
@@ -48,9 +51,25 @@ void server_reply_fail(struct request *req, const struct fail *f) {
     request_reply_problem(req, &p);
 }
 
+enum err server_lend(struct server *s, struct request *req, struct redis **out, struct fail *f) {
+    req->borrowed_ms = now_mono_ms();
+    *out = NULL;
+    if (!breaker_may_pass(&s->breaker, req->borrowed_ms))
+        return FAIL(f, ERR_UNAVAILABLE, "Redis was too slow a moment ago");
+    enum err rc = redis_pool_borrow(s->pool, out, f);
+    if (rc != ERR_OK) breaker_note(&s->breaker, req->borrowed_ms, now_mono_ms());
+    return rc;
+}
+
 enum err server_borrow(struct server *s, struct request *req, struct redis **out) {
     struct fail f = {0};
-    enum err rc = redis_pool_borrow(s->pool, out, &f);
+    enum err rc = server_lend(s, req, out, &f);
     if (rc != ERR_OK) server_reply_fail(req, &f);
     return rc;
+}
+
+void server_give(struct server *s, struct request *req, struct redis *r) {
+    if (!r) return;
+    breaker_note(&s->breaker, req->borrowed_ms, now_mono_ms());
+    redis_pool_give(s->pool, r);
 }

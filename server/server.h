@@ -11,6 +11,7 @@
 #include "common/guard.h"
 #include "common/redis.h"
 #include "common/store.h"
+#include "server/breaker.h"
 #include "server/http.h"
 #include "server/hub.h"
 #include "server/meter.h"
@@ -23,6 +24,7 @@ struct auth;
 struct server {
     struct options opts;
     struct redis_pool *pool;
+    struct breaker breaker;
     struct store store;
     struct models models;
     struct guard_rules hooks;
@@ -41,9 +43,14 @@ struct server {
 MUST_CHECK enum err server_open(struct server *s, struct fail *f);
 void server_close(struct server *s);
 
-/* A borrowed connection for one request; on failure the reply is set. Give it back with
- * redis_pool_give(). */
+/* A connection for a few calls of one request, which holds one at a time. Give it back with
+ * server_give(). */
+MUST_CHECK enum err server_lend(struct server *s, struct request *req, struct redis **out,
+                                struct fail *f);
+/* The same, but on failure the reply is set. */
 MUST_CHECK enum err server_borrow(struct server *s, struct request *req, struct redis **out);
+/* NULL is fine. */
+void server_give(struct server *s, struct request *req, struct redis *r);
 
 /* Sets the reply that a failed call of the queue or the store deserves, and logs what is ours. */
 void server_reply_fail(struct request *req, const struct fail *f);

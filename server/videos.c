@@ -82,7 +82,7 @@ void videos_get(struct server *s, struct request *req) {
     }
     if (server_borrow(s, req, &r) != ERR_OK) return;
     enum err rc = videos_find(req, r, &view);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
     if (rc == ERR_OK) videos_reply(s, req, &view.job, NULL);
     queue_view_free(&view);
 }
@@ -151,7 +151,7 @@ void videos_list(struct server *s, struct request *req) {
     struct queue_page *page = mem_take(1, sizeof(*page));
     enum err rc = page ? queue_view_list(r, page, &q, &f)
                        : FAIL(&f, ERR_NOMEM, "no memory for a page of videos");
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
     if (rc == ERR_OK) rc = put_page(&req->reply.body, page, &f);
     if (rc == ERR_OK) {
         request_reply_json(req, 200);
@@ -179,7 +179,7 @@ void videos_cancel(struct server *s, struct request *req) {
         not_found(req);
     else if (rc != ERR_OK)
         server_reply_fail(req, &f);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
     queue_view_free(&view);
 }
 
@@ -191,7 +191,7 @@ void videos_delete(struct server *s, struct request *req) {
     const char *id = videos_id(req);
     if (!id || server_borrow(s, req, &r) != ERR_OK) return;
     enum err rc = queue_delete(r, &state, id, req->tenant, &f);
-    redis_pool_give(s->pool, r);
+    server_give(s, req, r);
     if (rc == ERR_NOT_FOUND) {
         not_found(req);
         return;
