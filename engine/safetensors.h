@@ -18,6 +18,7 @@ enum {
     SAFETENSORS_HEADER_MAX = 100 << 20,
     SAFETENSORS_NAME_MAX = 256,
 };
+#define SAFETENSORS_FILE_MAX ((int64_t)256 << 30) /* bytes of one shard */
 
 struct safetensors_entry {
     char *name;

@@ -7,13 +7,13 @@ cd "$(dirname "$0")/.."
 b=$PWD/$1
 shift
 dir=$(mktemp -d "${TMPDIR:-/tmp}/misora.XXXXXX")
-redis_pid= server_pid= worker_pid=
+redis_pid= server_pid= worker_pid= command_pid=
 
 stop() {
     code=$?
     trap - EXIT INT TERM
-    for pid in $worker_pid $server_pid; do kill "$pid" 2>/dev/null || true; done
-    for pid in $worker_pid $server_pid; do wait "$pid" 2>/dev/null || true; done
+    for pid in $command_pid $worker_pid $server_pid; do kill "$pid" 2>/dev/null || true; done
+    for pid in $command_pid $worker_pid $server_pid; do wait "$pid" 2>/dev/null || true; done
     [ -z "$redis_pid" ] || { kill "$redis_pid" 2>/dev/null || true; wait "$redis_pid" 2>/dev/null || true; }
     [ -n "${MISORA_KEEP:-}" ] && echo "kept $dir" || rm -rf "$dir"
     exit $code
@@ -58,7 +58,14 @@ wait_for curl -fsS "$MISORA_URL/readyz" || fail "the server did not start"
 kill -0 "$worker_pid" 2>/dev/null || fail "the worker did not start"
 
 if [ $# -gt 0 ]; then
-    "$@" || fail "failed: $*"
+    "$@" &
+    command_pid=$!
+    # A job waits for a worker for ever; here there is only one.
+    while kill -0 "$command_pid" 2>/dev/null; do
+        kill -0 "$worker_pid" 2>/dev/null || fail "the worker stopped"
+        sleep 0.1
+    done
+    wait "$command_pid" || fail "failed: $*"
 else
     echo "Misora is up at $MISORA_URL (logs in $dir, Ctrl-C stops)"
     wait "$worker_pid" "$server_pid" || fail "a program stopped"
