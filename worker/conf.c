@@ -17,7 +17,7 @@ static const struct config_row rows[] = {
      "wins over the one in redis_url"},
     {"namespace", CONFIG_TEXT, AT(namespace), "misora", 1, 32, "prefix of all keys in Redis"},
     {"worker_id", CONFIG_TEXT, AT(worker_id), "", 0, QUEUE_NAME_MAX - 1,
-     "name of this worker, unique among the living; empty: host, pid and chance"},
+     "name of this worker, unique among all; empty: host and a number kept in spool_dir"},
     {"lanes", CONFIG_TEXT, AT(lanes), "default", 1, 511,
      "queues to serve, in order of preference: a,b"},
     {"model_dir", CONFIG_TEXT, AT(model_dir), "models/tiny", 1, 900,

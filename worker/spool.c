@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
@@ -42,6 +43,17 @@ void spool_object_key(char out[STORE_KEY_MAX + 1], const struct spool_entry *e,
              variants[v].suffix);
 }
 
+/* A worker that comes back is the same worker: the queue must not wait for its ghost. */
+static bool read_name(struct spool *s) {
+    unsigned char r[SPOOL_ID_HEX / 2];
+    if (pread(s->lock_fd, s->name, SPOOL_ID_HEX, 0) == SPOOL_ID_HEX &&
+        str_is_hex(str_of(s->name), SPOOL_ID_HEX))
+        return true;
+    id_random(r, sizeof(r));
+    snprintf(s->name, sizeof(s->name), "%02x%02x%02x%02x", r[0], r[1], r[2], r[3]);
+    return pwrite(s->lock_fd, s->name, SPOOL_ID_HEX, 0) == SPOOL_ID_HEX && fsync(s->lock_fd) == 0;
+}
+
 enum err spool_open(struct spool *s, const char *dir, struct fail *f) {
     *s = (struct spool){.dir_fd = -1, .lock_fd = -1};
     if (strlen(dir) >= sizeof(s->dir)) return FAIL(f, ERR_CONFIG, "spool: the path is too long");
@@ -52,8 +64,9 @@ enum err spool_open(struct spool *s, const char *dir, struct fail *f) {
     if (s->dir_fd >= 0)
         s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
     int e = errno;
-    if (s->lock_fd >= 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0) return ERR_OK;
-    bool is_taken = s->lock_fd >= 0;
+    bool is_ours = s->lock_fd >= 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0;
+    if (is_ours && read_name(s)) return ERR_OK;
+    bool is_taken = s->lock_fd >= 0 && !is_ours;
     spool_close(s);
     if (is_taken) return FAIL(f, ERR_CONFIG, "spool: another worker uses %s", dir);
     return FAIL(f, ERR_CONFIG, "spool: cannot use %s: %s", dir, strerror(e));

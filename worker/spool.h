@@ -1,6 +1,7 @@
 /* spool.h - attempts on disk: what a worker must remember over its own death.
  *
- *   DIR/lock                     held while a supervisor lives: two never share a spool
+ *   DIR/lock                     held while a supervisor lives: two never share a spool; holds the
+ *                                8 hex digits that name this worker over restarts
  *   DIR/ID.EPOCH-NONCE8/         one attempt: the files of the result, and
  *       attempt.json             {"id","lease"}: written at the claim
  *       deliver.json             the same and the receipt: written when the result is whole
@@ -17,10 +18,11 @@
 #include "common/receipt.h"
 #include "common/store.h"
 
-enum { SPOOL_PATH_MAX = 1024, SPOOL_NAME_MAX = 128, SPOOL_ENTRIES_MAX = 64 };
+enum { SPOOL_PATH_MAX = 1024, SPOOL_NAME_MAX = 128, SPOOL_ENTRIES_MAX = 64, SPOOL_ID_HEX = 8 };
 
 struct spool {
     int dir_fd, lock_fd;
+    char name[SPOOL_ID_HEX + 1]; /* drawn once per spool */
     char dir[SPOOL_PATH_MAX - SPOOL_NAME_MAX - 64];
 };
 

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/base/id.h"
 #include "common/base/log.h"
 #include "common/base/now.h"
 #include "common/fetch.h"
@@ -34,17 +33,14 @@ struct supervisor {
     struct fail why;
 };
 
-static void name_worker(char out[QUEUE_NAME_MAX], const char *wished) {
-    char host[32] = "host";
-    unsigned char r[4];
-    if (wished[0]) {
-        snprintf(out, QUEUE_NAME_MAX, "%s", wished);
+static void name_worker(struct supervisor *s) {
+    char host[48] = "host";
+    if (s->conf->worker_id[0]) {
+        snprintf(s->worker, sizeof(s->worker), "%s", s->conf->worker_id);
         return;
     }
     gethostname(host, sizeof(host) - 1);
-    id_random(r, sizeof(r));
-    snprintf(out, QUEUE_NAME_MAX, "%s-%d-%02x%02x%02x%02x", host, (int)getpid(), r[0], r[1], r[2],
-             r[3]);
+    snprintf(s->worker, sizeof(s->worker), "%s-%s", host, s->spool.name);
 }
 
 /* ---- leaving ---- */
@@ -208,12 +204,12 @@ static void close_all(struct supervisor *s) {
 enum err supervisor_run(const struct conf *conf, int *exit_code, struct fail *f) {
     static struct supervisor s; /* large; one per process */
     enum err rc = ERR_OK;
-    s = (struct supervisor){.conf = conf, .spool = {-1, -1, ""}};
+    s = (struct supervisor){.conf = conf, .spool = {.dir_fd = -1, .lock_fd = -1}};
     s.store = (struct store){.root_fd = -1, .tmp_fd = -1, .obj_fd = -1};
-    name_worker(s.worker, conf->worker_id);
     signal(SIGPIPE, SIG_IGN);
 
     TRY(open_stores(&s, f));
+    name_worker(&s);
     TRY(open_loop(&s, f));
     TRY(open_work(&s, f));
     log_line(LOG_INFO, "worker.up", "worker=%s pid=%d", s.worker, (int)getpid());

@@ -210,7 +210,7 @@ def test_a_lost_host_is_noticed_by_another_worker():
         job = long_job(s)
         computing(s, job)
         owner = field(s, job, "wid")
-        victim = next(n for n in ("worker0", "worker1") if f"-{s.procs[n].pid}-" in owner)
+        victim = next(n for n in ("worker0", "worker1") if f"worker={owner} " in s.log(n))
         start = time.monotonic()
         s.kill(victim)
         until(lambda: field(s, job, "epoch") == "2", 15, "the job was claimed again")
@@ -227,7 +227,7 @@ def test_a_paused_worker_cannot_publish_over_its_successor():
         job = long_job(s, steps=60)
         computing(s, job)
         owner = field(s, job, "wid")
-        victim = next(n for n in ("worker0", "worker1") if f"-{s.procs[n].pid}-" in owner)
+        victim = next(n for n in ("worker0", "worker1") if f"worker={owner} " in s.log(n))
         pids = s.children(victim) + [s.procs[victim].pid]
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
