@@ -148,7 +148,7 @@ endef
 $(foreach t,$(patsubst $(B)/%,%,$(UNIT)),$(eval $(call test_rule,$(t))))
 $(B)/libtestlib.a: $(LIB_OBJ)
 
-$(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) tools/embed.sh
+$(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) $(sort $(wildcard migrations/*.lua)) tools/embed.sh
 	@mkdir -p $(@D)
 	@tools/embed.sh lua_text $(filter %.lua,$^) > $@
 $(B)/gen/lua_text.o: $(B)/gen/lua_text.c

@@ -34,11 +34,13 @@ static const struct {
                             [JOB_STATE_QUEUED] = AS(SUCCEEDED),
                             [JOB_STATE_SCHEDULED] = AS(SUCCEEDED)}},
     [JOB_MOVE_FAIL_RETRY] = {"fail retry",
-                             {[JOB_STATE_RUNNING] = AS(QUEUED) | AS(SCHEDULED) | AS(FAILED) | AS(CANCELED)}},
+                             {[JOB_STATE_RUNNING] =
+                                  AS(QUEUED) | AS(SCHEDULED) | AS(FAILED) | AS(CANCELED)}},
     [JOB_MOVE_FAIL_FATAL] = {"fail fatal", {[JOB_STATE_RUNNING] = AS(FAILED) | AS(CANCELED)}},
     [JOB_MOVE_FAIL_RELEASE] = {"fail release", {[JOB_STATE_RUNNING] = AS(QUEUED) | AS(CANCELED)}},
     [JOB_MOVE_FAIL_CRASH] = {"fail crash",
-                             {[JOB_STATE_RUNNING] = AS(QUEUED) | AS(SCHEDULED) | AS(FAILED) | AS(CANCELED)}},
+                             {[JOB_STATE_RUNNING] =
+                                  AS(QUEUED) | AS(SCHEDULED) | AS(FAILED) | AS(CANCELED)}},
     [JOB_MOVE_CANCEL] = {"cancel",
                          {[JOB_STATE_QUEUED] = AS(CANCELED),
                           [JOB_STATE_SCHEDULED] = AS(CANCELED),
@@ -46,7 +48,8 @@ static const struct {
     [JOB_MOVE_TICK] = {"tick",
                        {[JOB_STATE_QUEUED] = AS(EXPIRED),
                         [JOB_STATE_SCHEDULED] = AS(QUEUED) | AS(EXPIRED),
-                        [JOB_STATE_RUNNING] = AS(QUEUED) | AS(SCHEDULED) | AS(FAILED) | AS(CANCELED)}},
+                        [JOB_STATE_RUNNING] =
+                            AS(QUEUED) | AS(SCHEDULED) | AS(FAILED) | AS(CANCELED)}},
 };
 
 const char *job_state_name(enum job_state state) {

@@ -15,7 +15,7 @@ enum job_state {
     JOB_STATE_SUCCEEDED,
     JOB_STATE_FAILED,
     JOB_STATE_CANCELED,
-    JOB_STATE_EXPIRED,   /* was not started before its deadline */
+    JOB_STATE_EXPIRED, /* was not started before its deadline */
     JOB_STATE_COUNT
 };
 

@@ -41,12 +41,15 @@ static enum err check_info(const char *info, struct fail *f) {
     int64_t n = 0;
     struct str rest = version;
     if (!str_split(&rest, '.', &major) || !str_parse_i64(major, 0, 1000, &n) || n < 7)
-        return FAIL(f, ERR_CONFIG, "Redis is version %.*s, need 7.0 or newer", (int)version.n, version.p);
+        return FAIL(f, ERR_CONFIG, "Redis is version %.*s, need 7.0 or newer", (int)version.n,
+                    version.p);
     if (!str_eq(policy, "noeviction"))
-        return FAIL(f, ERR_CONFIG, "Redis has maxmemory-policy %.*s, which may drop jobs: set noeviction",
+        return FAIL(f, ERR_CONFIG,
+                    "Redis has maxmemory-policy %.*s, which may drop jobs: set noeviction",
                     (int)policy.n, policy.p);
     if (!str_eq(info_field(info, "aof_enabled"), "1"))
-        return FAIL(f, ERR_CONFIG, "Redis has no append-only file and would forget jobs: set appendonly yes");
+        return FAIL(f, ERR_CONFIG,
+                    "Redis has no append-only file and would forget jobs: set appendonly yes");
     return ERR_OK;
 }
 
@@ -60,13 +63,17 @@ static enum err read_meta(struct redis *r, struct redis_reply **out, struct fail
 static enum err check_library(const struct redis_reply *meta, struct fail *f) {
     char sha[SHA256_HEX + 1];
     const char *schema = queue_call_text(meta, 0);
-    if (schema[0] == 0) return FAIL(f, ERR_CONFIG, "Redis holds no Misora data yet; run: misora admin migrate");
+    if (schema[0] == 0)
+        return FAIL(f, ERR_CONFIG, "Redis holds no Misora data yet; run: misora admin migrate");
     if (strcmp(schema, QUEUE_SCHEMA) != 0)
-        return FAIL(f, ERR_CONFIG, "the data in Redis has schema %s, this program knows %s; run: misora admin migrate",
-                    schema, QUEUE_SCHEMA);
+        return FAIL(
+            f, ERR_CONFIG,
+            "the data in Redis has schema %s, this program knows %s; run: misora admin migrate",
+            schema, QUEUE_SCHEMA);
     sha256_hex(lua_text, lua_text_size, sha);
     if (strcmp(queue_call_text(meta, 1), sha) != 0)
-        return FAIL(f, ERR_CONFIG, "the job functions in Redis are of another release; run: misora admin migrate");
+        return FAIL(f, ERR_CONFIG,
+                    "the job functions in Redis are of another release; run: misora admin migrate");
     return ERR_OK;
 }
 
@@ -85,7 +92,8 @@ static enum err check_functions(struct redis *r, struct fail *f) {
 enum err queue_check(struct redis *r, struct fail *f) {
     enum err rc = ERR_OK;
     struct redis_reply *info = NULL, *meta = NULL;
-    struct str args[4] = {str_of("INFO"), str_of("server"), str_of("memory"), str_of("persistence")};
+    struct str args[4] = {str_of("INFO"), str_of("server"), str_of("memory"),
+                          str_of("persistence")};
     TRY(redis_call(r, &info, 4, args, f));
     TRY(check_info(redis_reply_text(info), f));
     TRY(read_meta(r, &meta, f));
@@ -101,13 +109,14 @@ out:
 
 static enum err check_order(const struct queue_order *o, struct fail *f) {
     if (strlen(o->spec) > QUEUE_SPEC_MAX)
-        return FAIL(f, ERR_INPUT, "the request has %zu bytes, at most %d are allowed", strlen(o->spec),
-                    QUEUE_SPEC_MAX);
+        return FAIL(f, ERR_INPUT, "the request has %zu bytes, at most %d are allowed",
+                    strlen(o->spec), QUEUE_SPEC_MAX);
     if (o->hook_url != NULL && strlen(o->hook_url) >= QUEUE_URL_MAX)
         return FAIL(f, ERR_INPUT, "the webhook url is longer than %d bytes", QUEUE_URL_MAX - 1);
     if (strlen(o->id) >= QUEUE_ID_MAX || strlen(o->tenant) >= QUEUE_NAME_MAX ||
         strlen(o->lane) >= QUEUE_NAME_MAX)
-        return FAIL(f, ERR_INPUT, "an id, tenant or lane is longer than %d bytes", QUEUE_NAME_MAX - 1);
+        return FAIL(f, ERR_INPUT, "an id, tenant or lane is longer than %d bytes",
+                    QUEUE_NAME_MAX - 1);
     if (o->priority < 0 || o->priority > 9)
         return FAIL(f, ERR_INPUT, "the priority is %d, need 0..9", o->priority);
     if (o->max_tries < 1 || o->max_tries > 100)
@@ -143,13 +152,17 @@ static enum err read_ticket(struct queue_ticket *out, const struct queue_call *c
     if (queue_call_says(reply, "EIDEM"))
         return FAIL(f, ERR_CONFLICT, "this idempotency key was used for another request (%s)",
                     queue_call_text(reply, 1));
-    if (queue_call_says(reply, "EID")) return FAIL(f, ERR_CONFLICT, "a job with this id exists already");
+    if (queue_call_says(reply, "EID"))
+        return FAIL(f, ERR_CONFLICT, "a job with this id exists already");
     int64_t limit = redis_reply_i64(redis_reply_at(reply, 1), 0);
     if (queue_call_says(reply, "EFULL"))
-        return FAIL(f, ERR_BUSY, "%" PRId64 " jobs are waiting, which is the limit of this queue", limit);
+        return FAIL(f, ERR_BUSY, "%" PRId64 " jobs are waiting, which is the limit of this queue",
+                    limit);
     if (queue_call_says(reply, "EQUOTA"))
-        return FAIL(f, ERR_LIMIT, "you have %" PRId64 " unfinished jobs, which is your limit", limit);
-    if (!queue_call_says(reply, "OK") || !str_copy(out->id, sizeof(out->id), str_of(queue_call_text(reply, 1))))
+        return FAIL(f, ERR_LIMIT, "you have %" PRId64 " unfinished jobs, which is your limit",
+                    limit);
+    if (!queue_call_says(reply, "OK") ||
+        !str_copy(out->id, sizeof(out->id), str_of(queue_call_text(reply, 1))))
         return queue_call_strange(call, reply, f);
     for (int i = 0; i < 3; i++)
         if (strcmp(queue_call_text(reply, 2), words[i]) == 0) out->born = (enum queue_born)i;
@@ -175,12 +188,14 @@ out:
 }
 
 /* Sends a call whose answer is OK and a state. */
-static enum err send_for_state(struct queue_call *call, struct redis *r, enum job_state *out, struct fail *f) {
+static enum err send_for_state(struct queue_call *call, struct redis *r, enum job_state *out,
+                               struct fail *f) {
     enum err rc = ERR_OK;
     struct redis_reply *reply = NULL;
     TRY(queue_call_send(call, r, &reply, f));
     *out = job_state_parse(queue_call_text(reply, 1));
-    if (!queue_call_says(reply, "OK") || *out == JOB_STATE_NONE) TRY(queue_call_strange(call, reply, f));
+    if (!queue_call_says(reply, "OK") || *out == JOB_STATE_NONE)
+        TRY(queue_call_strange(call, reply, f));
 out:
     redis_reply_free(reply);
     return rc;
@@ -245,7 +260,8 @@ enum err queue_undelivered_take(struct redis *r, char out[QUEUE_ID_MAX], const c
     struct redis_reply *reply = NULL;
     struct str args[2] = {str_of("GETDEL"), undelivered_key(key, r, tenant, fingerprint)};
     TRY(redis_call(r, &reply, 2, args, f));
-    if (redis_reply_kind(reply) != REDIS_TEXT || !str_copy(out, QUEUE_ID_MAX, redis_reply_str(reply)))
+    if (redis_reply_kind(reply) != REDIS_TEXT ||
+        !str_copy(out, QUEUE_ID_MAX, redis_reply_str(reply)))
         rc = ERR_NOT_FOUND; /* the usual answer: no words needed */
 out:
     redis_reply_free(reply);
@@ -257,7 +273,8 @@ out:
 static void make_nonce(char out[NONCE_HEX + 1]) {
     unsigned char raw[NONCE_HEX / 2];
     id_random(raw, sizeof(raw));
-    for (size_t i = 0; i < sizeof(raw); i++) snprintf(out + 2 * i, 3, "%02x", raw[i]);
+    for (size_t i = 0; i < sizeof(raw); i++)
+        snprintf(out + 2 * i, 3, "%02x", raw[i]);
 }
 
 static int64_t field_i64(const struct redis_reply *reply, size_t i) {
@@ -268,7 +285,8 @@ static bool copy_field(char *out, size_t cap, const struct redis_reply *reply, s
     return str_copy(out, cap, redis_reply_str(redis_reply_at(reply, i)));
 }
 
-/* Reply of job_claim: OK id lease spec sh ckpt crash try maxtry runms created keep tenant lane word. */
+/* Reply of job_claim: OK id lease spec sh ckpt crash try maxtry runms created keep tenant lane
+ * word. */
 static enum err read_claim(struct queue_claim *out, const struct queue_call *call,
                            const struct redis_reply *reply, struct fail *f) {
     char sha[SHA256_HEX + 1];
@@ -290,7 +308,8 @@ static enum err read_claim(struct queue_claim *out, const struct queue_call *cal
     sha256_hex(spec.p, spec.n, sha);
     if (strcmp(sha, queue_call_text(reply, 4)) == 0) return ERR_OK;
     out->spec = "";
-    return FAIL(f, ERR_CORRUPT, "the stored request of %s does not have the hash it was stored with", out->id);
+    return FAIL(f, ERR_CORRUPT,
+                "the stored request of %s does not have the hash it was stored with", out->id);
 }
 
 static enum err claim_once(struct redis *r, struct queue_claim *out, const struct queue_seek *seek,
@@ -303,11 +322,13 @@ static enum err claim_once(struct redis *r, struct queue_claim *out, const struc
     queue_call_add(&call, seek->worker);
     queue_call_add(&call, nonce);
     queue_call_add_i64(&call, seek->lease_ms > 0 ? seek->lease_ms : QUEUE_LEASE_MS);
-    for (int i = 0; i < seek->n_lanes; i++) queue_call_add(&call, seek->lanes[i]);
+    for (int i = 0; i < seek->n_lanes; i++)
+        queue_call_add(&call, seek->lanes[i]);
     TRY(queue_call_send(&call, r, &out->own, f));
     if (queue_call_says(out->own, "NONE")) TRY(FAIL(f, ERR_NOT_FOUND, "no job is waiting"));
     if (queue_call_says(out->own, "BANNED"))
-        TRY(FAIL(f, ERR_CANCELLED, "worker %s lost three jobs in ten minutes and is banned", seek->worker));
+        TRY(FAIL(f, ERR_CANCELLED, "worker %s lost three jobs in ten minutes and is banned",
+                 seek->worker));
     TRY(read_claim(out, &call, out->own, f));
 out:
     if (rc != ERR_OK && rc != ERR_CORRUPT) queue_claim_free(out);
@@ -315,7 +336,8 @@ out:
 }
 
 /* Sleeps in Redis until work arrives in one of the lanes. The token is only a hint. */
-static enum err wait_for_wake(struct redis *r, const struct queue_seek *seek, int wait_ms, struct fail *f) {
+static enum err wait_for_wake(struct redis *r, const struct queue_seek *seek, int wait_ms,
+                              struct fail *f) {
     char key[QUEUE_LANES_MAX][KEY_MAX], seconds[24];
     struct str args[QUEUE_LANES_MAX + 2] = {str_of("BLPOP")};
     int n = 1;
@@ -356,12 +378,16 @@ static enum err send_for_verdict(struct queue_call *call, struct redis *r, enum 
     static const struct {
         const char *word;
         enum queue_verdict verdict;
-    } rows[] = {{"OK", QUEUE_GO_ON}, {"CANCEL", QUEUE_CANCEL}, {"TIMEOUT", QUEUE_TIMEOUT}, {"ESTALE", QUEUE_STALE}};
+    } rows[] = {{"OK", QUEUE_GO_ON},
+                {"CANCEL", QUEUE_CANCEL},
+                {"TIMEOUT", QUEUE_TIMEOUT},
+                {"ESTALE", QUEUE_STALE}};
     enum err rc = ERR_OK;
     struct redis_reply *reply = NULL;
     size_t i = 0;
     TRY(queue_call_send(call, r, &reply, f));
-    while (i < 4 && !queue_call_says(reply, rows[i].word)) i++;
+    while (i < 4 && !queue_call_says(reply, rows[i].word))
+        i++;
     if (i == 4) TRY(queue_call_strange(call, reply, f));
     *out = rows[i].verdict;
     if (more != NULL) {
@@ -393,8 +419,8 @@ enum err queue_complete(struct redis *r, enum queue_verdict *out, const char *id
                         const char *result, struct fail *f) {
     struct queue_call call;
     if (strlen(result) > QUEUE_RESULT_MAX)
-        return FAIL(f, ERR_INPUT, "the result record has %zu bytes, at most %d are allowed", strlen(result),
-                    QUEUE_RESULT_MAX);
+        return FAIL(f, ERR_INPUT, "the result record has %zu bytes, at most %d are allowed",
+                    strlen(result), QUEUE_RESULT_MAX);
     queue_call_make(&call, "job_complete");
     queue_call_add(&call, id);
     queue_call_add(&call, lease);
@@ -405,13 +431,17 @@ enum err queue_complete(struct redis *r, enum queue_verdict *out, const char *id
 static const struct {
     const char *word, *code; /* code when the caller gives none */
 } whys[QUEUE_WHY_COUNT] = {
-    [QUEUE_RETRY] = {"retry", "internal_error"},   [QUEUE_FATAL] = {"fatal", "internal_error"},
-    [QUEUE_CANCELLED] = {"cancelled", "cancelled"}, [QUEUE_TIMED_OUT] = {"timeout", "deadline_exceeded"},
-    [QUEUE_RELEASE] = {"release", ""},             [QUEUE_CRASH] = {"crash", "worker_lost"},
+    [QUEUE_RETRY] = {"retry", "internal_error"},
+    [QUEUE_FATAL] = {"fatal", "internal_error"},
+    [QUEUE_CANCELLED] = {"cancelled", "cancelled"},
+    [QUEUE_TIMED_OUT] = {"timeout", "deadline_exceeded"},
+    [QUEUE_RELEASE] = {"release", ""},
+    [QUEUE_CRASH] = {"crash", "worker_lost"},
 };
 
-enum err queue_fail(struct redis *r, enum queue_verdict *verdict, enum job_state *out, const char *id,
-                    const char *lease, const struct queue_fail *fail, struct fail *f) {
+enum err queue_fail(struct redis *r, enum queue_verdict *verdict, enum job_state *out,
+                    const char *id, const char *lease, const struct queue_fail *fail,
+                    struct fail *f) {
     enum err rc = ERR_OK;
     struct queue_call call;
     struct redis_reply *reply = NULL;
@@ -437,7 +467,8 @@ int64_t queue_backoff_ms(int try) {
     uint16_t noise;
     int64_t ms = BACKOFF_MIN_MS;
     id_random(&noise, sizeof(noise));
-    for (int i = 0; i < try && ms < BACKOFF_MAX_MS; i++) ms *= 2;
+    for (int i = 0; i < try && ms < BACKOFF_MAX_MS; i++)
+        ms *= 2;
     if (ms > BACKOFF_MAX_MS) ms = BACKOFF_MAX_MS;
     return ms / 2 + ms * noise / (2 * 65536);
 }
@@ -468,10 +499,11 @@ static const char *const waste_words[QUEUE_WASTE_COUNT] = {
 static enum err read_waste(struct queue_waste_row *out, const struct queue_call *call,
                            const struct redis_reply *row, struct fail *f) {
     int kind = 0;
-    while (kind < QUEUE_WASTE_COUNT && !queue_call_says(row, waste_words[kind])) kind++;
+    while (kind < QUEUE_WASTE_COUNT && !queue_call_says(row, waste_words[kind]))
+        kind++;
     if (kind == QUEUE_WASTE_COUNT) return queue_call_strange(call, row, f);
-    *out = (struct queue_waste_row){(enum queue_waste)kind, queue_call_text(row, 1), queue_call_text(row, 2),
-                                    queue_call_text(row, 3)};
+    *out = (struct queue_waste_row){(enum queue_waste)kind, queue_call_text(row, 1),
+                                    queue_call_text(row, 2), queue_call_text(row, 3)};
     return ERR_OK;
 }
 

@@ -13,7 +13,8 @@ enum {
     KEY_MAX = 320
 };
 
-static struct str key_of(char key[KEY_MAX], const struct redis *r, const char *name, const char *id) {
+static struct str key_of(char key[KEY_MAX], const struct redis *r, const char *name,
+                         const char *id) {
     int n = snprintf(key, KEY_MAX, "%s%s%.64s", redis_prefix(r), name, id);
     return (struct str){key, (size_t)n};
 }
@@ -30,18 +31,21 @@ static enum err check_age(struct redis *r, char from[16], struct fail *f) {
     TRY(redis_call(r, &reply, 3, args, f));
     struct str schema = redis_reply_str(reply);
     str_copy(from, 16, schema.n > 0 ? schema : str_of("0"));
-    if (!str_parse_i64(str_of(from), 0, 1 << 20, &theirs) || !str_parse_i64(str_of(QUEUE_SCHEMA), 0, 1 << 20, &ours))
+    if (!str_parse_i64(str_of(from), 0, 1 << 20, &theirs) ||
+        !str_parse_i64(str_of(QUEUE_SCHEMA), 0, 1 << 20, &ours))
         TRY(FAIL(f, ERR_CONFIG, "the data in Redis has the unreadable schema \"%s\"", from));
     if (theirs > ours)
-        TRY(FAIL(f, ERR_CONFIG, "the data in Redis has schema %s, this program knows %s; use the newer release", from,
-                 QUEUE_SCHEMA));
+        TRY(FAIL(f, ERR_CONFIG,
+                 "the data in Redis has schema %s, this program knows %s; use the newer release",
+                 from, QUEUE_SCHEMA));
 out:
     redis_reply_free(reply);
     return rc;
 }
 
 static enum err load_library(struct redis *r, struct fail *f) {
-    struct str args[4] = {str_of("FUNCTION"), str_of("LOAD"), str_of("REPLACE"), {lua_text, lua_text_size}};
+    struct str args[4] = {
+        str_of("FUNCTION"), str_of("LOAD"), str_of("REPLACE"), {lua_text, lua_text_size}};
     return redis_call(r, NULL, 4, args, f);
 }
 
@@ -105,7 +109,8 @@ static enum err audit_key(struct auditor *a, const char *key, struct fail *f) {
         queue_call_add(&call, cursor);
         redis_reply_free(reply);
         TRY(queue_call_send(&call, a->r, &reply, f));
-        for (size_t k = 2; k < redis_reply_len(reply); k++) a->tell(a->ctx, queue_call_text(reply, k));
+        for (size_t k = 2; k < redis_reply_len(reply); k++)
+            a->tell(a->ctx, queue_call_text(reply, k));
         size_t n = redis_reply_len(reply);
         a->out->n_problems += n > 2 ? (int64_t)n - 2 : 0;
         str_copy(cursor, sizeof(cursor), str_of(queue_call_text(reply, 1)));
@@ -128,8 +133,8 @@ out:
     return rc;
 }
 
-enum err queue_admin_audit(struct redis *r, struct queue_audit *out, queue_admin_problem_fn tell, void *ctx,
-                           struct fail *f) {
+enum err queue_admin_audit(struct redis *r, struct queue_audit *out, queue_admin_problem_fn tell,
+                           void *ctx, struct fail *f) {
     enum err rc = ERR_OK;
     char pattern[KEY_MAX], cursor[32] = "0";
     struct auditor a = {r, out, tell, ctx};
@@ -137,7 +142,8 @@ enum err queue_admin_audit(struct redis *r, struct queue_audit *out, queue_admin
     struct str match = key_of(pattern, r, "*", "");
     *out = (struct queue_audit){0, 0};
     for (int i = 0; i < ROUNDS_MAX; i++) {
-        struct str args[6] = {str_of("SCAN"), str_of(cursor), str_of("MATCH"), match, str_of("COUNT"), str_of("500")};
+        struct str args[6] = {str_of("SCAN"), str_of(cursor),  str_of("MATCH"),
+                              match,          str_of("COUNT"), str_of("500")};
         redis_reply_free(reply);
         TRY(redis_call(r, &reply, 6, args, f));
         TRY(audit_page(&a, redis_reply_at(reply, 1), f));
@@ -153,12 +159,14 @@ out:
 
 enum { DEAD_FIELDS = 4 };
 
-static enum err read_dead_row(struct redis *r, struct queue_dead_row *out, const char *id, struct fail *f) {
+static enum err read_dead_row(struct redis *r, struct queue_dead_row *out, const char *id,
+                              struct fail *f) {
     enum err rc = ERR_OK;
     char key[KEY_MAX];
     struct redis_reply *reply = NULL;
-    struct str args[2 + DEAD_FIELDS] = {str_of("HMGET"), key_of(key, r, "job:", id), str_of("tenant"),
-                                        str_of("code"), str_of("why"), str_of("done")};
+    struct str args[2 + DEAD_FIELDS] = {str_of("HMGET"),  key_of(key, r, "job:", id),
+                                        str_of("tenant"), str_of("code"),
+                                        str_of("why"),    str_of("done")};
     TRY(redis_call(r, &reply, 2 + DEAD_FIELDS, args, f));
     str_copy(out->id, sizeof(out->id), str_of(id));
     str_copy(out->tenant, sizeof(out->tenant), redis_reply_str(redis_reply_at(reply, 0)));
@@ -191,20 +199,23 @@ out:
     return rc;
 }
 
-enum err queue_admin_owner(struct redis *r, char tenant[QUEUE_NAME_MAX], const char *id, struct fail *f) {
+enum err queue_admin_owner(struct redis *r, char tenant[QUEUE_NAME_MAX], const char *id,
+                           struct fail *f) {
     enum err rc = ERR_OK;
     char key[KEY_MAX];
     struct redis_reply *reply = NULL;
     struct str args[3] = {str_of("HGET"), key_of(key, r, "job:", id), str_of("tenant")};
     TRY(redis_call(r, &reply, 3, args, f));
-    if (redis_reply_kind(reply) != REDIS_TEXT || !str_copy(tenant, QUEUE_NAME_MAX, redis_reply_str(reply)))
+    if (redis_reply_kind(reply) != REDIS_TEXT ||
+        !str_copy(tenant, QUEUE_NAME_MAX, redis_reply_str(reply)))
         TRY(FAIL(f, ERR_NOT_FOUND, "there is no job %.64s", id));
 out:
     redis_reply_free(reply);
     return rc;
 }
 
-enum err queue_admin_attempts(struct redis *r, struct queue_attempts *out, const char *id, struct fail *f) {
+enum err queue_admin_attempts(struct redis *r, struct queue_attempts *out, const char *id,
+                              struct fail *f) {
     enum err rc = ERR_OK;
     char key[KEY_MAX];
     struct redis_reply *reply = NULL;
@@ -212,7 +223,8 @@ enum err queue_admin_attempts(struct redis *r, struct queue_attempts *out, const
     memset(out, 0, sizeof(*out));
     TRY(redis_call(r, &reply, 4, args, f));
     for (size_t i = 0; i < redis_reply_len(reply) && out->n_rows < QUEUE_ATTEMPT_ROWS_MAX; i++)
-        str_copy(out->row[out->n_rows++], QUEUE_ATTEMPT_MAX, redis_reply_str(redis_reply_at(reply, i)));
+        str_copy(out->row[out->n_rows++], QUEUE_ATTEMPT_MAX,
+                 redis_reply_str(redis_reply_at(reply, i)));
 out:
     redis_reply_free(reply);
     return rc;
@@ -226,7 +238,8 @@ enum err queue_admin_retry(struct redis *r, const char *id, struct fail *f) {
     queue_call_add(&call, id);
     TRY(queue_call_send(&call, r, &reply, f));
     if (queue_call_says(reply, "EBUSY"))
-        TRY(FAIL(f, ERR_CONFLICT, "job %.64s is %s; only a failed job can run again", id, queue_call_text(reply, 1)));
+        TRY(FAIL(f, ERR_CONFLICT, "job %.64s is %s; only a failed job can run again", id,
+                 queue_call_text(reply, 1)));
     if (!queue_call_says(reply, "OK")) TRY(queue_call_strange(&call, reply, f));
 out:
     redis_reply_free(reply);

@@ -59,7 +59,8 @@ static enum err read_refusal(const struct queue_call *call, const struct redis_r
     const char *detail = queue_call_text(reply, 1);
     if (queue_call_says(reply, "ENOENT")) return FAIL(f, ERR_NOT_FOUND, "there is no such job");
     if (queue_call_says(reply, "ESCHEMA"))
-        return FAIL(f, ERR_UNAVAILABLE, "the data in Redis has schema %s, which is not ours; run: misora admin migrate",
+        return FAIL(f, ERR_UNAVAILABLE,
+                    "the data in Redis has schema %s, which is not ours; run: misora admin migrate",
                     detail);
     if (queue_call_says(reply, "EARG"))
         return FAIL(f, ERR_INPUT, "%s cannot read its argument %s", call->function, detail);
@@ -70,8 +71,8 @@ enum err queue_call_send(struct queue_call *call, struct redis *r, struct redis_
                          struct fail *f) {
     enum err rc = ERR_OK;
     char meta[META_KEY_MAX];
-    struct str args[4 + QUEUE_CALL_ARGS_MAX] = {str_of("FCALL"), str_of(call->function), str_of("1"),
-                                                {meta, 0}};
+    struct str args[4 + QUEUE_CALL_ARGS_MAX] = {
+        str_of("FCALL"), str_of(call->function), str_of("1"), {meta, 0}};
     struct redis_reply *reply = NULL;
     args[3].n = (size_t)snprintf(meta, sizeof(meta), "%smeta", redis_prefix(r));
     memcpy(args + 4, call->arg, (size_t)call->n_args * sizeof(call->arg[0]));

@@ -65,7 +65,8 @@ static bool is_stream_id(const char *id) {
            str_parse_i64(rest, 0, INT64_MAX, &n);
 }
 
-static struct str stream_key(char key[KEY_MAX], const struct redis *r, const char *name, const char *id) {
+static struct str stream_key(char key[KEY_MAX], const struct redis *r, const char *name,
+                             const char *id) {
     int n = snprintf(key, KEY_MAX, "%s%s%.64s", redis_prefix(r), name, id);
     return (struct str){key, (size_t)n};
 }
@@ -75,8 +76,8 @@ static bool is_row(const struct redis_reply *rows, const char *after) {
     return strcmp(queue_call_text(redis_reply_at(rows, 0), 0), after) == 0;
 }
 
-enum err queue_event_read(struct redis *r, struct queue_events *out, const char *id, const char *after,
-                          struct fail *f) {
+enum err queue_event_read(struct redis *r, struct queue_events *out, const char *id,
+                          const char *after, struct fail *f) {
     enum err rc = ERR_OK;
     char key[KEY_MAX], count[16];
     struct redis_reply *reply = NULL;
@@ -85,8 +86,12 @@ enum err queue_event_read(struct redis *r, struct queue_events *out, const char 
         return FAIL(f, ERR_INPUT, "\"%.40s\" is no event id", after);
     /* One row more, and from `after` itself: if it is still there, nothing was cut. */
     snprintf(count, sizeof(count), "%d", QUEUE_EVENT_ROWS_MAX);
-    struct str args[6] = {str_of("XRANGE"), stream_key(key, r, "ev:", id), str_of(after[0] != 0 ? after : "-"),
-                          str_of("+"), str_of("COUNT"), str_of(count)};
+    struct str args[6] = {str_of("XRANGE"),
+                          stream_key(key, r, "ev:", id),
+                          str_of(after[0] != 0 ? after : "-"),
+                          str_of("+"),
+                          str_of("COUNT"),
+                          str_of(count)};
     TRY(redis_call(r, &reply, 6, args, f));
     read_rows(out, reply);
     if (after[0] != 0 && is_row(reply, after)) {
@@ -105,8 +110,9 @@ static enum err read_newest(struct redis *r, char last[QUEUE_EVENT_ID_MAX], stru
     enum err rc = ERR_OK;
     char key[KEY_MAX];
     struct redis_reply *reply = NULL;
-    struct str args[6] = {str_of("XREVRANGE"), stream_key(key, r, "evall", ""), str_of("+"),
-                          str_of("-"), str_of("COUNT"), str_of("1")};
+    struct str args[6] = {str_of("XREVRANGE"), stream_key(key, r, "evall", ""),
+                          str_of("+"),         str_of("-"),
+                          str_of("COUNT"),     str_of("1")};
     TRY(redis_call(r, &reply, 6, args, f));
     const char *id = queue_call_text(redis_reply_at(reply, 0), 0);
     str_copy(last, QUEUE_EVENT_ID_MAX, str_of(id[0] != 0 ? id : "0-0"));
@@ -120,8 +126,9 @@ static enum err find_cut(struct redis *r, bool *is_cut, const char *last, struct
     enum err rc = ERR_OK;
     char key[KEY_MAX];
     struct redis_reply *reply = NULL;
-    struct str args[6] = {str_of("XRANGE"), stream_key(key, r, "evall", ""), str_of(last), str_of(last),
-                          str_of("COUNT"), str_of("1")};
+    struct str args[6] = {str_of("XRANGE"), stream_key(key, r, "evall", ""),
+                          str_of(last),     str_of(last),
+                          str_of("COUNT"),  str_of("1")};
     *is_cut = false;
     if (strcmp(last, "0-0") == 0) return ERR_OK;
     TRY(redis_call(r, &reply, 6, args, f));
@@ -131,8 +138,8 @@ out:
     return rc;
 }
 
-enum err queue_event_wait(struct redis *r, struct queue_events *out, char last[QUEUE_EVENT_ID_MAX], int wait_ms,
-                          struct fail *f) {
+enum err queue_event_wait(struct redis *r, struct queue_events *out, char last[QUEUE_EVENT_ID_MAX],
+                          int wait_ms, struct fail *f) {
     enum err rc = ERR_OK;
     char key[KEY_MAX], count[16], block[16];
     struct redis_reply *reply = NULL;
@@ -146,8 +153,14 @@ enum err queue_event_wait(struct redis *r, struct queue_events *out, char last[Q
     }
     snprintf(count, sizeof(count), "%d", QUEUE_EVENT_ROWS_MAX);
     snprintf(block, sizeof(block), "%d", wait_ms);
-    struct str args[8] = {str_of("XREAD"), str_of("COUNT"), str_of(count), str_of("BLOCK"), str_of(block),
-                          str_of("STREAMS"), stream_key(key, r, "evall", ""), str_of(last)};
+    struct str args[8] = {str_of("XREAD"),
+                          str_of("COUNT"),
+                          str_of(count),
+                          str_of("BLOCK"),
+                          str_of(block),
+                          str_of("STREAMS"),
+                          stream_key(key, r, "evall", ""),
+                          str_of(last)};
     TRY(redis_call_wait(r, &reply, wait_ms, 8, args, f));
     read_rows(out, redis_reply_at(redis_reply_at(reply, 0), 1)); /* {{key rows}} */
     if (out->n_events > 0)

@@ -30,11 +30,11 @@ struct queue_event {
     char job[QUEUE_ID_MAX];
     char tenant[QUEUE_NAME_MAX];
     enum queue_happening what;
-    enum job_state state;        /* after the event */
+    enum job_state state; /* after the event */
     int progress;
     char phase[QUEUE_NAME_MAX];
     int step, n_steps;
-    int64_t eta_ms;              /* -1 = unknown */
+    int64_t eta_ms; /* -1 = unknown */
 };
 struct queue_events {
     int n_events;
@@ -44,13 +44,13 @@ struct queue_events {
 
 /* Events of one job after `after` (an id, or "" for all kept), oldest first, at once. An `after`
  * that is no stream id is ERR_INPUT. No tenant check: the caller did queue_view_get before. */
-MUST_CHECK enum err queue_event_read(struct redis *r, struct queue_events *out, const char *id, const char *after,
-                                     struct fail *f);
+MUST_CHECK enum err queue_event_read(struct redis *r, struct queue_events *out, const char *id,
+                                     const char *after, struct fail *f);
 
-/* Events of all jobs after `after`; waits up to wait_ms (<= 20000) for the first. `after` "" starts at
- * the newest: it fills `last` without rows. `last` is where to go on; it is updated in place.
+/* Events of all jobs after `after`; waits up to wait_ms (<= 20000) for the first. `after` "" starts
+ * at the newest: it fills `last` without rows. `last` is where to go on; it is updated in place.
  * Use a connection of its own: this call keeps it busy. */
-MUST_CHECK enum err queue_event_wait(struct redis *r, struct queue_events *out, char last[QUEUE_EVENT_ID_MAX],
-                                     int wait_ms, struct fail *f);
+MUST_CHECK enum err queue_event_wait(struct redis *r, struct queue_events *out,
+                                     char last[QUEUE_EVENT_ID_MAX], int wait_ms, struct fail *f);
 
 #endif

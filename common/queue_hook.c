@@ -11,7 +11,8 @@
 enum { ENDPOINT_CAP = 4, SECRET_BYTES = 24, KEY_MAX = 320 };
 
 /* Delay after attempt i + 1, in seconds: 12 attempts over 3.2 days. */
-static const int64_t schedule_s[] = {5, 30, 120, 600, 1800, 7200, 18000, 36000, 36000, 86400, 86400};
+static const int64_t schedule_s[] = {5,     30,    120,   600,   1800, 7200,
+                                     18000, 36000, 36000, 86400, 86400};
 enum { TRIES_MAX = sizeof(schedule_s) / sizeof(schedule_s[0]) + 1 };
 
 static bool copy_field(char *out, size_t cap, const struct redis_reply *row, size_t i) {
@@ -31,7 +32,8 @@ static bool read_hook(struct queue_hook *out, const struct redis_reply *row) {
     str_copy(job, sizeof(job), str_of(out->job));
     str_copy(type, sizeof(type), str_of(out->type));
     const char *hex = strchr(job, '_'); /* video_HEX */
-    int n = snprintf(out->event_id, sizeof(out->event_id), "evt_%s_%.14s", hex != NULL ? hex + 1 : job, type);
+    int n = snprintf(out->event_id, sizeof(out->event_id), "evt_%s_%.14s",
+                     hex != NULL ? hex + 1 : job, type);
     out->created_ms = redis_reply_i64(redis_reply_at(row, 6), 0);
     out->try = (int)redis_reply_i64(redis_reply_at(row, 7), 0);
     return is_whole && n > 0 && (size_t)n < sizeof(out->event_id);
@@ -57,8 +59,8 @@ out:
     return rc;
 }
 
-enum err queue_hook_done(struct redis *r, const struct queue_hook *hook, const struct queue_hook_done *done,
-                         struct fail *f) {
+enum err queue_hook_done(struct redis *r, const struct queue_hook *hook,
+                         const struct queue_hook_done *done, struct fail *f) {
     static const char *const verdicts[] = {
         [QUEUE_SENT_OK] = "ok", [QUEUE_SENT_RETRY] = "retry", [QUEUE_SENT_DEAD] = "dead"};
     enum err rc = ERR_OK;
@@ -103,7 +105,8 @@ enum err queue_hook_secret(struct redis *r, char out[QUEUE_HOOK_SECRET_MAX], con
     struct str get[2] = {str_of("GET"), {key, (size_t)n}};
     TRY(redis_call(r, NULL, 4, set, f));
     TRY(redis_call(r, &reply, 2, get, f));
-    if (redis_reply_kind(reply) != REDIS_TEXT || !str_copy(out, QUEUE_HOOK_SECRET_MAX, redis_reply_str(reply)))
+    if (redis_reply_kind(reply) != REDIS_TEXT ||
+        !str_copy(out, QUEUE_HOOK_SECRET_MAX, redis_reply_str(reply)))
         TRY(FAIL(f, ERR_CORRUPT, "the webhook secret of %s cannot be read", tenant));
 out:
     redis_reply_free(reply);

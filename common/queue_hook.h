@@ -1,8 +1,8 @@
 /* queue_hook.h - the webhook outbox: entries are born in the same step as the state they tell.
  *
  * An entry is delivered at least once: a sender takes it with a lease, posts, and reports. One
- * endpoint (scheme, host and port of the url) never holds more than four attempts in flight, and its
- * breaker opens after five failures; other endpoints are not touched by either. Worker only. */
+ * endpoint (scheme, host and port of the url) never holds more than four attempts in flight, and
+ * its breaker opens after five failures; other endpoints are not touched by either. Worker only. */
 #ifndef COMMON_QUEUE_HOOK_H
 #define COMMON_QUEUE_HOOK_H
 
@@ -12,17 +12,22 @@
 #include "common/queue.h"
 #include "common/redis.h"
 
-enum { QUEUE_HOOK_ROWS_MAX = 16, QUEUE_HOOK_SECRET_MAX = 64, QUEUE_HOOK_ID_MAX = QUEUE_ID_MAX + 16 };
+enum {
+    QUEUE_HOOK_ROWS_MAX = 16,
+    QUEUE_HOOK_SECRET_MAX = 64,
+    QUEUE_HOOK_ID_MAX = QUEUE_ID_MAX + 16
+};
 
 struct queue_hook {
     char id[QUEUE_HOOK_ID_MAX];       /* of the entry: "JOB:TYPE" */
-    char event_id[QUEUE_HOOK_ID_MAX]; /* webhook-id, the same on every attempt: "evt_" 32 hex "_" TYPE */
+    char event_id[QUEUE_HOOK_ID_MAX]; /* webhook-id, the same on every attempt: "evt_" 32 hex "_"
+                                         TYPE */
     char lease[QUEUE_NAME_MAX + 16];
     char job[QUEUE_ID_MAX], tenant[QUEUE_NAME_MAX];
-    char type[QUEUE_NAME_MAX];        /* completed, failed, cancelled, in_progress: prefix with "video." */
+    char type[QUEUE_NAME_MAX]; /* completed, failed, cancelled, in_progress: prefix with "video." */
     char url[QUEUE_URL_MAX];
-    int64_t created_ms;               /* of the event */
-    int try;                          /* 1 = first attempt */
+    int64_t created_ms; /* of the event */
+    int try;            /* 1 = first attempt */
 };
 struct queue_hooks {
     int n_hooks;
@@ -30,8 +35,8 @@ struct queue_hooks {
 };
 
 /* Up to `limit` entries that are due, each leased for lease_ms. `worker` names the sender. */
-MUST_CHECK enum err queue_hook_claim(struct redis *r, struct queue_hooks *out, const char *worker, int limit,
-                                     int64_t lease_ms, struct fail *f);
+MUST_CHECK enum err queue_hook_claim(struct redis *r, struct queue_hooks *out, const char *worker,
+                                     int limit, int64_t lease_ms, struct fail *f);
 
 enum queue_sent {
     QUEUE_SENT_OK,    /* 2xx */
@@ -51,8 +56,9 @@ MUST_CHECK enum err queue_hook_done(struct redis *r, const struct queue_hook *ho
 /* Delay after attempt `try` of the schedule 5 s .. 24 h (12 attempts over 3.2 days) with +-20 %. */
 int64_t queue_hook_delay_ms(int try);
 
-/* "whsec_" + base64 of 24 random bytes; made at the first call for a tenant, then always the same. */
-MUST_CHECK enum err queue_hook_secret(struct redis *r, char out[QUEUE_HOOK_SECRET_MAX], const char *tenant,
-                                      struct fail *f);
+/* "whsec_" + base64 of 24 random bytes; made at the first call for a tenant, then always the same.
+ */
+MUST_CHECK enum err queue_hook_secret(struct redis *r, char out[QUEUE_HOOK_SECRET_MAX],
+                                      const char *tenant, struct fail *f);
 
 #endif

@@ -26,7 +26,8 @@ static uint32_t crc32_of(const char *p, size_t n) {
     uint32_t crc = 0xffffffffu;
     for (size_t i = 0; i < n; i++) {
         crc ^= (unsigned char)p[i];
-        for (int bit = 0; bit < 8; bit++) crc = crc >> 1 ^ (0xedb88320u & -(crc & 1));
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (0xedb88320u & -(crc & 1));
     }
     return ~crc;
 }
@@ -34,7 +35,8 @@ static uint32_t crc32_of(const char *p, size_t n) {
 static void make_secret(char out[SECRET_CHARS + 1]) {
     unsigned char byte;
     for (int i = 0; i < SECRET_CHARS; i++) {
-        do id_random(&byte, 1);
+        do
+            id_random(&byte, 1);
         while (byte >= 248); /* 4 x 62: no character is more likely than another */
         out[i] = alphabet[byte % 62];
     }
@@ -56,7 +58,8 @@ static bool split_text(struct parts *out, const char *text) {
     struct str rest = str_of(text), part, env, kid;
     char crc[CRC_HEX + 1];
     size_t n = strlen(text);
-    if (n >= QUEUE_KEY_TEXT_MAX || !str_split(&rest, '_', &part) || !str_eq(part, "mis")) return false;
+    if (n >= QUEUE_KEY_TEXT_MAX || !str_split(&rest, '_', &part) || !str_eq(part, "mis"))
+        return false;
     if (!str_split(&rest, '_', &env) || env.n < 1 || env.n > ENV_MAX) return false;
     if (!str_split(&rest, '_', &kid) || !str_is_hex(kid, KID_HEX)) return false;
     if (rest.n != SECRET_CHARS + CRC_HEX || strspn(rest.p, alphabet) != rest.n) return false;
@@ -82,11 +85,14 @@ static bool is_word(const char *s, size_t max, const char *allowed) {
 
 static enum err check_key(const struct queue_key *key, const char *env, struct fail *f) {
     if (!is_word(env, ENV_MAX, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"))
-        return FAIL(f, ERR_INPUT, "the environment \"%s\" must be 1..%d letters or digits", env, ENV_MAX);
+        return FAIL(f, ERR_INPUT, "the environment \"%s\" must be 1..%d letters or digits", env,
+                    ENV_MAX);
     if (!is_word(key->tenant, QUEUE_NAME_MAX - 1,
                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"))
-        return FAIL(f, ERR_INPUT, "the tenant \"%s\" must be letters, digits, _ . or -", key->tenant);
-    if (key->rate_per_second < 0 || key->rate_per_second > 1e6 || key->burst < 0 || key->max_live < 0)
+        return FAIL(f, ERR_INPUT, "the tenant \"%s\" must be letters, digits, _ . or -",
+                    key->tenant);
+    if (key->rate_per_second < 0 || key->rate_per_second > 1e6 || key->burst < 0 ||
+        key->max_live < 0)
         return FAIL(f, ERR_INPUT, "rate, burst and max-live must not be negative");
     return ERR_OK;
 }
@@ -96,7 +102,8 @@ static void make_text(char text[QUEUE_KEY_TEXT_MAX], struct queue_key *key, cons
     unsigned char raw[KID_HEX / 2];
     char secret[SECRET_CHARS + 1];
     id_random(raw, sizeof(raw));
-    for (size_t i = 0; i < sizeof(raw); i++) snprintf(key->kid + 2 * i, 3, "%02x", raw[i]);
+    for (size_t i = 0; i < sizeof(raw); i++)
+        snprintf(key->kid + 2 * i, 3, "%02x", raw[i]);
     make_secret(secret);
     sha256_hex(secret, SECRET_CHARS, sha);
     int n = snprintf(text, QUEUE_KEY_TEXT_MAX, "mis_%s_%s_%s", env, key->kid, secret);
@@ -105,7 +112,8 @@ static void make_text(char text[QUEUE_KEY_TEXT_MAX], struct queue_key *key, cons
     explicit_bzero(secret, sizeof(secret));
 }
 
-static enum err write_record(struct redis *r, const struct queue_key *key, const char *sha, struct fail *f) {
+static enum err write_record(struct redis *r, const struct queue_key *key, const char *sha,
+                             struct fail *f) {
     char name[KEY_MAX], rate[32], burst[16], live[16], created[24], expires[24];
     int64_t milli = (int64_t)(key->rate_per_second * 1000 + 0.5);
     snprintf(rate, sizeof(rate), "%" PRId64, milli);
@@ -113,11 +121,15 @@ static enum err write_record(struct redis *r, const struct queue_key *key, const
     snprintf(live, sizeof(live), "%d", key->max_live);
     snprintf(created, sizeof(created), "%" PRId64, key->created_ms);
     snprintf(expires, sizeof(expires), "%" PRId64, key->expires_ms);
-    struct str args[] = {str_of("HSET"), key_name(name, r, key->kid),
-                         str_of("sha"), str_of(sha), str_of("tenant"), str_of(key->tenant),
-                         str_of("scopes"), str_of(key->scopes), str_of("rate_milli"), str_of(rate),
-                         str_of("burst"), str_of(burst), str_of("max_live"), str_of(live),
-                         str_of("created"), str_of(created), str_of("expires"), str_of(expires)};
+    struct str args[] = {str_of("HSET"),       key_name(name, r, key->kid),
+                         str_of("sha"),        str_of(sha),
+                         str_of("tenant"),     str_of(key->tenant),
+                         str_of("scopes"),     str_of(key->scopes),
+                         str_of("rate_milli"), str_of(rate),
+                         str_of("burst"),      str_of(burst),
+                         str_of("max_live"),   str_of(live),
+                         str_of("created"),    str_of(created),
+                         str_of("expires"),    str_of(expires)};
     return redis_call(r, NULL, sizeof(args) / sizeof(args[0]), args, f);
 }
 
@@ -153,8 +165,10 @@ static int64_t field_i64(const struct redis_reply *fields, const char *name) {
 static void read_record(struct queue_key *out, const struct redis_reply *fields, const char *kid) {
     memset(out, 0, sizeof(*out));
     str_copy(out->kid, sizeof(out->kid), str_of(kid));
-    str_copy(out->tenant, sizeof(out->tenant), redis_reply_str(redis_reply_field(fields, "tenant")));
-    str_copy(out->scopes, sizeof(out->scopes), redis_reply_str(redis_reply_field(fields, "scopes")));
+    str_copy(out->tenant, sizeof(out->tenant),
+             redis_reply_str(redis_reply_field(fields, "tenant")));
+    str_copy(out->scopes, sizeof(out->scopes),
+             redis_reply_str(redis_reply_field(fields, "scopes")));
     out->rate_per_second = (double)field_i64(fields, "rate_milli") / 1000;
     out->burst = (int)field_i64(fields, "burst");
     out->max_live = (int)field_i64(fields, "max_live");
@@ -163,7 +177,8 @@ static void read_record(struct queue_key *out, const struct redis_reply *fields,
     out->is_disabled = field_i64(fields, "disabled") != 0;
 }
 
-static enum err read_fields(struct redis *r, struct redis_reply **out, const char *kid, struct fail *f) {
+static enum err read_fields(struct redis *r, struct redis_reply **out, const char *kid,
+                            struct fail *f) {
     char name[KEY_MAX];
     struct str args[2] = {str_of("HGETALL"), key_name(name, r, kid)};
     return redis_call(r, out, 2, args, f);
@@ -185,7 +200,8 @@ enum err queue_key_find(struct redis *r, struct queue_key *out, const char *text
     sha256_hex(parts.secret, SECRET_CHARS, sha);
     bool is_right = sha256_equal(sha, stored, SHA256_HEX);
     bool is_expired = out->expires_ms > 0 && now_wall_ms() >= out->expires_ms;
-    if (!is_right || out->is_disabled || is_expired) TRY(FAIL(f, ERR_NOT_FOUND, "the key is not valid"));
+    if (!is_right || out->is_disabled || is_expired)
+        TRY(FAIL(f, ERR_NOT_FOUND, "the key is not valid"));
 out:
     redis_reply_free(fields);
     if (rc != ERR_OK) memset(out, 0, sizeof(*out));
@@ -198,7 +214,8 @@ enum err queue_key_revoke(struct redis *r, const char *kid, struct fail *f) {
     struct redis_reply *reply = NULL;
     struct str exists[2] = {str_of("EXISTS"), key_name(name, r, kid)};
     struct str disable[4] = {str_of("HSET"), exists[1], str_of("disabled"), str_of("1")};
-    if (!str_is_hex(str_of(kid), KID_HEX)) return FAIL(f, ERR_NOT_FOUND, "there is no key %.20s", kid);
+    if (!str_is_hex(str_of(kid), KID_HEX))
+        return FAIL(f, ERR_NOT_FOUND, "there is no key %.20s", kid);
     TRY(redis_call(r, &reply, 2, exists, f));
     if (redis_reply_i64(reply, 0) == 0) TRY(FAIL(f, ERR_NOT_FOUND, "there is no key %s", kid));
     TRY(redis_call(r, NULL, 4, disable, f));
@@ -231,8 +248,8 @@ enum err queue_key_list(struct redis *r, struct queue_keys *out, struct fail *f)
     int n = snprintf(pattern, sizeof(pattern), "%skey:*", redis_prefix(r));
     memset(out, 0, sizeof(*out));
     for (int i = 0; i < SCAN_ROUNDS_MAX; i++) {
-        struct str args[6] = {str_of("SCAN"), str_of(cursor), str_of("MATCH"), {pattern, (size_t)n},
-                              str_of("COUNT"), str_of("500")};
+        struct str args[6] = {str_of("SCAN"),       str_of(cursor),  str_of("MATCH"),
+                              {pattern, (size_t)n}, str_of("COUNT"), str_of("500")};
         redis_reply_free(reply);
         TRY(redis_call(r, &reply, 6, args, f));
         TRY(read_page(r, out, redis_reply_at(reply, 1), f));

@@ -43,7 +43,8 @@ static void read_times(struct queue_job *job, const struct record *rec) {
 }
 
 /* A snapshot is {id fields spec position queue-deadline last-event}. */
-static enum err read_snapshot(struct queue_job *job, const struct redis_reply *row, struct fail *f) {
+static enum err read_snapshot(struct queue_job *job, const struct redis_reply *row,
+                              struct fail *f) {
     struct record rec = {redis_reply_at(row, 1)};
     memset(job, 0, sizeof(*job));
     job->id = queue_call_text(row, 0);
@@ -51,7 +52,8 @@ static enum err read_snapshot(struct queue_job *job, const struct redis_reply *r
     job->lane = text_of(&rec, "lane");
     job->state = job_state_parse(text_of(&rec, "st"));
     if (job->state == JOB_STATE_NONE)
-        return FAIL(f, ERR_CORRUPT, "the record of %s has the state \"%.20s\"", job->id, text_of(&rec, "st"));
+        return FAIL(f, ERR_CORRUPT, "the record of %s has the state \"%.20s\"", job->id,
+                    text_of(&rec, "st"));
     job->priority = (int)number_of(&rec, "prio", 0);
     read_course(job, &rec);
     read_times(job, &rec);
@@ -88,8 +90,8 @@ void queue_view_free(struct queue_view *view) {
     memset(view, 0, sizeof(*view));
 }
 
-enum err queue_view_list(struct redis *r, struct queue_page *out, const struct queue_page_query *query,
-                         struct fail *f) {
+enum err queue_view_list(struct redis *r, struct queue_page *out,
+                         const struct queue_page_query *query, struct fail *f) {
     enum err rc = ERR_OK;
     struct queue_call call;
     ASSERT(query->limit >= 1 && query->limit <= QUEUE_PAGE_MAX);
@@ -138,7 +140,7 @@ static void read_worker(struct queue_worker_stat *out, const struct redis_reply 
 /* OK now running scheduled ended dead hooks-due hooks-dead lanes workers */
 static void read_stat(struct queue_stat *out, const struct redis_reply *reply) {
     const struct redis_reply *lanes = redis_reply_at(reply, 8), *workers = redis_reply_at(reply, 9);
-    int64_t *const counts[] = {&out->now_ms,  &out->n_running,   &out->n_scheduled, &out->n_ended,
+    int64_t *const counts[] = {&out->now_ms, &out->n_running,   &out->n_scheduled, &out->n_ended,
                                &out->n_dead, &out->n_hooks_due, &out->n_hooks_dead};
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         *counts[i] = redis_reply_i64(redis_reply_at(reply, 1 + i), 0);

@@ -36,11 +36,11 @@ struct redis_reply {
 struct redis_pool {
     pthread_mutex_t lock;
     pthread_cond_t given;
-    char host[REDIS_WHERE_MAX];                         /* or the path of a unix socket; fixed */
-    int port;                                           /* 0 = unix socket; fixed */
+    char host[REDIS_WHERE_MAX];                          /* or the path of a unix socket; fixed */
+    int port;                                            /* 0 = unix socket; fixed */
     char user[REDIS_WORDS_MAX], secret[REDIS_WHERE_MAX]; /* fixed */
-    char prefix[REDIS_WORDS_MAX];                       /* "{ns}:"; fixed */
-    int timeout_ms, max_conns;                          /* fixed */
+    char prefix[REDIS_WORDS_MAX];                        /* "{ns}:"; fixed */
+    int timeout_ms, max_conns;                           /* fixed */
     int n_lent, n_idle;
     struct redis *idle[REDIS_CONNS_MAX]; /* newest last */
     int n_refusals;                      /* failed connects in a row */
@@ -105,23 +105,30 @@ static void *on_number(const redisReadTask *task, long long value) {
     return reply;
 }
 
-static void *on_nil(const redisReadTask *task) { return reply_make(task, REDIS_NIL); }
+static void *on_nil(const redisReadTask *task) {
+    return reply_make(task, REDIS_NIL);
+}
 
 /* Depth is bounded by hiredis (7). */
 void redis_reply_free(struct redis_reply *reply) {
     if (reply == NULL) return;
     if (reply->kind == REDIS_LIST)
-        for (size_t i = 0; i < reply->n; i++) redis_reply_free(reply->element[i]);
+        for (size_t i = 0; i < reply->n; i++)
+            redis_reply_free(reply->element[i]);
     mem_free(reply->element);
     mem_free(reply->text);
     mem_free(reply);
 }
 
-static void on_free(void *reply) { redis_reply_free(reply); }
+static void on_free(void *reply) {
+    redis_reply_free(reply);
+}
 
 static redisReplyObjectFunctions reply_functions = {on_text, on_list, on_number, on_nil, on_free};
 
-enum redis_kind redis_reply_kind(const struct redis_reply *reply) { return reply->kind; }
+enum redis_kind redis_reply_kind(const struct redis_reply *reply) {
+    return reply->kind;
+}
 
 size_t redis_reply_len(const struct redis_reply *reply) {
     return reply->kind == REDIS_LIST ? reply->n : 0;
@@ -137,7 +144,9 @@ struct str redis_reply_str(const struct redis_reply *reply) {
     return (struct str){reply->text, reply->n};
 }
 
-const char *redis_reply_text(const struct redis_reply *reply) { return redis_reply_str(reply).p; }
+const char *redis_reply_text(const struct redis_reply *reply) {
+    return redis_reply_str(reply).p;
+}
 
 int64_t redis_reply_i64(const struct redis_reply *reply, int64_t otherwise) {
     if (reply->kind == REDIS_NUMBER) return reply->number;
@@ -149,7 +158,8 @@ int64_t redis_reply_i64(const struct redis_reply *reply, int64_t otherwise) {
 const struct redis_reply *redis_reply_field(const struct redis_reply *reply, const char *name) {
     size_t n = redis_reply_len(reply);
     for (size_t i = 0; i + 1 < n; i += 2)
-        if (str_eq(redis_reply_str(redis_reply_at(reply, i)), name)) return redis_reply_at(reply, i + 1);
+        if (str_eq(redis_reply_str(redis_reply_at(reply, i)), name))
+            return redis_reply_at(reply, i + 1);
     return &nil_reply;
 }
 
@@ -171,9 +181,11 @@ static enum err read_address(struct redis_pool *pool, struct str rest, struct fa
     if (rest.n > 0 && rest.p[rest.n - 1] == '/') rest.n--;
     bool has_host = str_split(&rest, ':', &part);
     if (!has_host || part.n == 0 || !str_copy(pool->host, sizeof(pool->host), part))
-        return FAIL(f, ERR_INPUT, "the Redis url names no host: use redis://host:port or unix:/path");
+        return FAIL(f, ERR_INPUT,
+                    "the Redis url names no host: use redis://host:port or unix:/path");
     if (rest.n > 0 && !str_parse_i64(rest, 1, 65535, &port))
-        return FAIL(f, ERR_INPUT, "the Redis url has port \"%.*s\", need 1..65535", (int)rest.n, rest.p);
+        return FAIL(f, ERR_INPUT, "the Redis url has port \"%.*s\", need 1..65535", (int)rest.n,
+                    rest.p);
     pool->port = (int)port;
     return ERR_OK;
 }
@@ -184,7 +196,8 @@ static enum err read_url(struct redis_pool *pool, const char *url, struct fail *
     if (!str_starts(s, "unix:/"))
         return FAIL(f, ERR_INPUT, "the Redis url must begin with redis:// or unix:/");
     s = (struct str){s.p + 5, s.n - 5};
-    while (str_starts(s, "//")) s = (struct str){s.p + 1, s.n - 1};
+    while (str_starts(s, "//"))
+        s = (struct str){s.p + 1, s.n - 1};
     if (!str_copy(pool->host, sizeof(pool->host), s))
         return FAIL(f, ERR_INPUT, "the path of the Redis socket is too long");
     return ERR_OK;
@@ -192,8 +205,9 @@ static enum err read_url(struct redis_pool *pool, const char *url, struct fail *
 
 static enum err read_namespace(struct redis_pool *pool, const char *ns, struct fail *f) {
     size_t n = strlen(ns);
-    bool is_plain = n > 0 && n <= 32 &&
-                    strspn(ns, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
+    bool is_plain =
+        n > 0 && n <= 32 &&
+        strspn(ns, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
     if (!is_plain)
         return FAIL(f, ERR_INPUT, "the Redis namespace must be 1..32 letters, digits, _ or -");
     snprintf(pool->prefix, sizeof(pool->prefix), "{%s}:", ns);
@@ -207,7 +221,8 @@ enum err redis_pool_open(struct redis_pool **out, const struct redis_opts *opts,
     if (pool == NULL) return FAIL(f, ERR_NOMEM, "no memory for the Redis pool");
     TRY(read_url(pool, opts->url != NULL ? opts->url : "redis://127.0.0.1:6379", f));
     TRY(read_namespace(pool, opts->ns != NULL ? opts->ns : "misora", f));
-    if (opts->password != NULL && !str_copy(pool->secret, sizeof(pool->secret), str_of(opts->password)))
+    if (opts->password != NULL &&
+        !str_copy(pool->secret, sizeof(pool->secret), str_of(opts->password)))
         TRY(FAIL(f, ERR_INPUT, "the Redis password is too long"));
     pool->timeout_ms = opts->timeout_ms > 0 ? opts->timeout_ms : REDIS_CALL_MS;
     pool->max_conns = opts->max_conns > 0 ? opts->max_conns : 32;
@@ -243,7 +258,8 @@ static int wait_for(redisContext *ctx, short events, int64_t deadline_ms) {
     struct pollfd p = {.fd = ctx->fd, .events = events};
     int64_t left = deadline_ms - now_mono_ms();
     int n;
-    do n = poll(&p, 1, left > 0 ? (int)left : 0);
+    do
+        n = poll(&p, 1, left > 0 ? (int)left : 0);
     while (n < 0 && errno == EINTR);
     return n;
 }
@@ -270,9 +286,11 @@ static enum wire wire_write(struct redis *r, const char *bytes, size_t n, int64_
 static enum wire wire_read(struct redis *r, struct redis_reply **out, int64_t deadline_ms) {
     void *reply = NULL;
     for (;;) {
-        if (redisGetReplyFromReader(r->ctx, &reply) != REDIS_OK) return wire_lost(r, r->ctx->errstr);
+        if (redisGetReplyFromReader(r->ctx, &reply) != REDIS_OK)
+            return wire_lost(r, r->ctx->errstr);
         if (reply != NULL) break;
-        if (r->ctx->reader->len > REDIS_REPLY_BYTES_MAX) return wire_lost(r, "the reply is too long");
+        if (r->ctx->reader->len > REDIS_REPLY_BYTES_MAX)
+            return wire_lost(r, "the reply is too long");
         if (wait_for(r->ctx, POLLIN, deadline_ms) <= 0) return WIRE_SLOW;
         if (redisBufferRead(r->ctx) != REDIS_OK) return wire_lost(r, r->ctx->errstr);
     }
@@ -337,7 +355,8 @@ static bool dial(struct redis *r, bool *is_refused) {
     return log_in(r, is_refused);
 }
 
-/* Remembers how the connect went; a failure closes the door for 50 ms, doubling to 2 s, with jitter. */
+/* Remembers how the connect went; a failure closes the door for 50 ms, doubling to 2 s, with
+ * jitter. */
 static void note_connect(struct redis *r, bool is_connected, bool is_refused) {
     struct redis_pool *pool = r->pool;
     unsigned char noise;
@@ -348,7 +367,8 @@ static void note_connect(struct redis *r, bool is_connected, bool is_refused) {
         pool->n_refusals = 0;
     } else {
         int64_t ms = REDIS_BACKOFF_MIN_MS;
-        for (int i = 0; i < pool->n_refusals && ms < REDIS_BACKOFF_MAX_MS; i++) ms *= 2;
+        for (int i = 0; i < pool->n_refusals && ms < REDIS_BACKOFF_MAX_MS; i++)
+            ms *= 2;
         if (ms > REDIS_BACKOFF_MAX_MS) ms = REDIS_BACKOFF_MAX_MS;
         pool->n_refusals++;
         pool->closed_until_ms = now_mono_ms() + ms / 2 + ms * noise / 512;
@@ -369,14 +389,13 @@ static bool is_door_closed(struct redis *r) {
 static enum err connect_now(struct redis *r, struct fail *f) {
     bool is_refused = false;
     if (r->ctx != NULL) return ERR_OK;
-    if (is_door_closed(r))
-        return FAIL(f, ERR_UNAVAILABLE, "Redis is away: %s", r->words);
+    if (is_door_closed(r)) return FAIL(f, ERR_UNAVAILABLE, "Redis is away: %s", r->words);
     bool is_connected = dial(r, &is_refused);
     note_connect(r, is_connected, is_refused);
     if (is_connected) return ERR_OK;
     hang_up(r);
-    return FAIL(f, ERR_UNAVAILABLE, "Redis %s: %s", is_refused ? "refused the login" : "cannot be reached",
-                r->words);
+    return FAIL(f, ERR_UNAVAILABLE, "Redis %s: %s",
+                is_refused ? "refused the login" : "cannot be reached", r->words);
 }
 
 /* ---- the pool ---- */
@@ -441,12 +460,13 @@ enum err redis_pool_borrow(struct redis_pool *pool, struct redis **out, struct f
     }
     r->pool = pool;
     rc = connect_now(r, f);
-    if (rc == ERR_OK) *out = r;
-    else redis_pool_give(pool, r);
+    if (rc == ERR_OK)
+        *out = r;
+    else
+        redis_pool_give(pool, r);
 out:
     return rc;
 }
-
 
 bool redis_pool_is_refused(struct redis_pool *pool) {
     pthread_mutex_lock(&pool->lock);
@@ -469,8 +489,12 @@ void redis_pool_close(struct redis_pool *pool) {
 
 /* ---- calls ---- */
 
-const char *redis_prefix(const struct redis *r) { return r->pool->prefix; }
-const char *redis_last_error(const struct redis *r) { return r->words; }
+const char *redis_prefix(const struct redis *r) {
+    return r->pool->prefix;
+}
+const char *redis_last_error(const struct redis *r) {
+    return r->words;
+}
 
 /* What an error reply means to whoever has to act. */
 static const struct {
@@ -491,7 +515,8 @@ static const struct {
     {"WRONGPASS", "Redis refused the password", true},
     {"NOPERM", "the Redis user lacks a right", true},
     {"WRONGTYPE", "a key in Redis has the wrong type", false},
-    {"ERR Function not found", "the job functions are not in Redis; run: misora admin migrate", false},
+    {"ERR Function not found", "the job functions are not in Redis; run: misora admin migrate",
+     false},
 };
 
 static void note_refusal(struct redis_pool *pool) {
@@ -522,8 +547,10 @@ static enum err finish_call(struct redis *r, enum wire w, struct redis_reply *re
         return FAIL(f, ERR_UNAVAILABLE, "the connection to Redis broke: %s", r->words);
     enum err rc = ERR_OK;
     if (reply->is_error) rc = fail_reply(r, reply, f);
-    if (rc == ERR_OK && out != NULL) *out = reply;
-    else redis_reply_free(reply);
+    if (rc == ERR_OK && out != NULL)
+        *out = reply;
+    else
+        redis_reply_free(reply);
     return rc;
 }
 

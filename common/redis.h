@@ -27,7 +27,8 @@ enum {
 };
 
 struct redis_opts {
-    const char *url;      /* redis://[[user]:password@]host[:port] or unix:/path; NULL = 127.0.0.1:6379 */
+    const char
+        *url; /* redis://[[user]:password@]host[:port] or unix:/path; NULL = 127.0.0.1:6379 */
     const char *password; /* wins over the one in the url; NULL = none */
     const char *ns;       /* namespace: all keys begin with "{ns}:"; NULL = "misora" */
     int timeout_ms;       /* 0 = REDIS_CALL_MS */
@@ -40,7 +41,8 @@ struct redis_reply; /* an owned tree of replies */
 
 /* Copies the options; does not connect, so a server may start before its Redis.
  * ERR_INPUT when the url or namespace cannot be read. */
-MUST_CHECK enum err redis_pool_open(struct redis_pool **out, const struct redis_opts *opts, struct fail *f);
+MUST_CHECK enum err redis_pool_open(struct redis_pool **out, const struct redis_opts *opts,
+                                    struct fail *f);
 
 /* Lends a connection and connects it when needed. While the breaker is open (Redis refused the
  * last connects) it fails at once instead of waiting again. */
@@ -66,8 +68,8 @@ MUST_CHECK enum err redis_call(struct redis *r, struct redis_reply **out, int n_
 
 /* Same for a command that may block `wait_ms` on the server (BLPOP, XREAD BLOCK): the deadline is
  * wait_ms later. Never resent. */
-MUST_CHECK enum err redis_call_wait(struct redis *r, struct redis_reply **out, int wait_ms, int n_args,
-                                    const struct str *args, struct fail *f);
+MUST_CHECK enum err redis_call_wait(struct redis *r, struct redis_reply **out, int wait_ms,
+                                    int n_args, const struct str *args, struct fail *f);
 
 /* The text of the last error reply or socket error on `r`, "" when there was none. Borrowed. */
 const char *redis_last_error(const struct redis *r);

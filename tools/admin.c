@@ -25,15 +25,19 @@ struct options {
 
 #define AT(name) offsetof(struct options, name)
 static const struct config_row rows[] = {
-    {"redis_url", CONFIG_TEXT, AT(redis_url), "redis://127.0.0.1:6379", 1, 250, "redis://host:port or unix:/path"},
+    {"redis_url", CONFIG_TEXT, AT(redis_url), "redis://127.0.0.1:6379", 1, 250,
+     "redis://host:port or unix:/path"},
     {"redis_namespace", CONFIG_TEXT, AT(redis_namespace), "misora", 1, 32, "prefix of all keys"},
     {"redis_password", CONFIG_SECRET, AT(redis_password), "", 0, 200, "password of Redis"},
     {"tenant", CONFIG_TEXT, AT(tenant), "default", 1, 63, "keys add: whose key"},
     {"key_env", CONFIG_TEXT, AT(key_env), "live", 1, 8, "keys add: second word of the key"},
     {"scopes", CONFIG_TEXT, AT(scopes), "all", 1, 120, "keys add: what it may do"},
-    {"rate", CONFIG_REAL, AT(rate), "0", 0, 1e6, "keys add: requests per second, 0 = the server's default"},
-    {"burst", CONFIG_INT, AT(burst), "0", 0, 1e6, "keys add: requests at once, 0 = the server's default"},
-    {"max_live", CONFIG_INT, AT(max_live), "0", 0, 1e6, "keys add: unfinished jobs of the tenant, 0 = default"},
+    {"rate", CONFIG_REAL, AT(rate), "0", 0, 1e6,
+     "keys add: requests per second, 0 = the server's default"},
+    {"burst", CONFIG_INT, AT(burst), "0", 0, 1e6,
+     "keys add: requests at once, 0 = the server's default"},
+    {"max_live", CONFIG_INT, AT(max_live), "0", 0, 1e6,
+     "keys add: unfinished jobs of the tenant, 0 = default"},
     {"expires_in", CONFIG_MS, AT(expires_in), "0ms", 0, 3.2e11, "keys add: lifetime, 0 = for ever"},
     {"yes", CONFIG_BOOL, AT(yes), "off", 0, 0, "dead drop: do it"},
 };
@@ -55,8 +59,9 @@ static enum err migrate(const struct job *j, int *code, struct fail *f) {
     enum err rc = queue_admin_migrate(j->r, &m, f);
     (void)code;
     if (rc == ERR_OK)
-        printf("schema %s -> %s: %" PRId64 " keys seen, %" PRId64 " changed; job functions loaded\n", m.from,
-               QUEUE_SCHEMA, m.n_seen, m.n_changed);
+        printf("schema %s -> %s: %" PRId64 " keys seen, %" PRId64
+               " changed; job functions loaded\n",
+               m.from, QUEUE_SCHEMA, m.n_seen, m.n_changed);
     return rc;
 }
 
@@ -80,20 +85,20 @@ static enum err dead_list(const struct job *j, int *code, struct fail *f) {
     if (d == NULL) return FAIL(f, ERR_NOMEM, "no memory for the list");
     enum err rc = queue_admin_dead(j->r, d, f);
     for (int i = 0; rc == ERR_OK && i < d->n_rows; i++)
-        printf("%s  %-12s  %-20s  %" PRId64 "  %.100s\n", d->row[i].id, d->row[i].tenant, d->row[i].code,
-               d->row[i].done_ms / 1000, d->row[i].message);
+        printf("%s  %-12s  %-20s  %" PRId64 "  %.100s\n", d->row[i].id, d->row[i].tenant,
+               d->row[i].code, d->row[i].done_ms / 1000, d->row[i].message);
     if (rc == ERR_OK) printf("%" PRId64 " dead letters\n", d->n_all);
     mem_free(d);
     return rc;
 }
 
 static void print_job(const struct queue_job *job) {
-    printf("id        %s\ntenant    %s\nlane      %s\nstate     %s\n", job->id, job->tenant, job->lane,
-           job_state_name(job->state));
+    printf("id        %s\ntenant    %s\nlane      %s\nstate     %s\n", job->id, job->tenant,
+           job->lane, job_state_name(job->state));
     printf("error     %s: %s\n", job->error_code, job->error_message);
     printf("tries     %d of %d, workers lost %d\n", job->try, job->max_tries, job->n_crashes);
-    printf("created   %" PRId64 "\nended     %" PRId64 "\nworker    %s\nrequest   %s\n", job->created_ms / 1000,
-           job->done_ms / 1000, job->worker, job->spec);
+    printf("created   %" PRId64 "\nended     %" PRId64 "\nworker    %s\nrequest   %s\n",
+           job->created_ms / 1000, job->done_ms / 1000, job->worker, job->spec);
 }
 
 static enum err dead_show(const struct job *j, int *code, struct fail *f) {
@@ -106,7 +111,8 @@ static enum err dead_show(const struct job *j, int *code, struct fail *f) {
     TRY(queue_view_get(j->r, &view, j->id, tenant, f));
     TRY(queue_admin_attempts(j->r, &attempts, j->id, f));
     print_job(&view.job);
-    for (int i = 0; i < attempts.n_rows; i++) printf("attempt   %s\n", attempts.row[i]);
+    for (int i = 0; i < attempts.n_rows; i++)
+        printf("attempt   %s\n", attempts.row[i]);
 out:
     queue_view_free(&view);
     return rc;
@@ -139,7 +145,8 @@ out:
 }
 
 static enum err keys_add(const struct job *j, int *code, struct fail *f) {
-    struct queue_key key = {.rate_per_second = j->opt->rate, .burst = (int)j->opt->burst,
+    struct queue_key key = {.rate_per_second = j->opt->rate,
+                            .burst = (int)j->opt->burst,
                             .max_live = (int)j->opt->max_live};
     char text[QUEUE_KEY_TEXT_MAX];
     (void)code;
@@ -150,7 +157,8 @@ static enum err keys_add(const struct job *j, int *code, struct fail *f) {
     enum err rc = queue_key_add(j->r, text, &key, j->opt->key_env, f);
     if (rc != ERR_OK) return rc;
     printf("%s\n", text);
-    fprintf(stderr, "key %s of tenant %s; this is the only time that it is shown\n", key.kid, key.tenant);
+    fprintf(stderr, "key %s of tenant %s; this is the only time that it is shown\n", key.kid,
+            key.tenant);
     explicit_bzero(text, sizeof(text));
     return ERR_OK;
 }
@@ -163,9 +171,12 @@ static enum err keys_list(const struct job *j, int *code, struct fail *f) {
     for (int i = 0; rc == ERR_OK && i < keys->n_keys; i++) {
         const struct queue_key *k = &keys->key[i];
         bool is_over = k->expires_ms > 0 && k->expires_ms <= now_wall_ms();
-        printf("%s  %-16s  %-12s  rate %g/%d  live %d  created %" PRId64 "  %s\n", k->kid, k->tenant, k->scopes,
-               k->rate_per_second, k->burst, k->max_live, k->created_ms / 1000,
-               k->is_disabled ? "revoked" : is_over ? "expired" : "valid");
+        printf("%s  %-16s  %-12s  rate %g/%d  live %d  created %" PRId64 "  %s\n", k->kid,
+               k->tenant, k->scopes, k->rate_per_second, k->burst, k->max_live,
+               k->created_ms / 1000,
+               k->is_disabled ? "revoked"
+               : is_over      ? "expired"
+                              : "valid");
     }
     mem_free(keys);
     return rc;
@@ -184,7 +195,8 @@ static const struct command {
     enum err (*run)(const struct job *j, int *code, struct fail *f);
     const char *help;
 } commands[] = {
-    {"migrate", NULL, NULL, false, migrate, "load the job functions and bring the data to this release"},
+    {"migrate", NULL, NULL, false, migrate,
+     "load the job functions and bring the data to this release"},
     {"audit", NULL, NULL, true, audit, "check that all keys agree; exit 1 when they do not"},
     {"dead", "ls", NULL, true, dead_list, "failed jobs, newest first"},
     {"dead", "show", "ID", true, dead_show, "a job with its request and attempts"},
@@ -196,7 +208,8 @@ static const struct command {
 };
 
 static void print_usage(FILE *to) {
-    fprintf(to, "usage: misora admin COMMAND [FLAG...]   (misora admin --help lists the flags)\n\n");
+    fprintf(to,
+            "usage: misora admin COMMAND [FLAG...]   (misora admin --help lists the flags)\n\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         const struct command *c = &commands[i];
         fprintf(to, "  %-8s %-7s %-4s  %s\n", c->word, c->sub != NULL ? c->sub : "",
@@ -236,7 +249,8 @@ static int run(const struct command *c, const struct options *opt, const char *i
     struct redis_pool *pool = NULL;
     struct job j = {NULL, opt, id};
     struct redis_opts where = {.url = opt->redis_url, .ns = opt->redis_namespace, .max_conns = 1};
-    if (opt->redis_password != NULL && opt->redis_password[0] != 0) where.password = opt->redis_password;
+    if (opt->redis_password != NULL && opt->redis_password[0] != 0)
+        where.password = opt->redis_password;
     TRY(redis_pool_open(&pool, &where, &f));
     TRY(redis_pool_borrow(pool, &j.r, &f));
     TRY(check_data(c, j.r, &f));
@@ -256,7 +270,8 @@ int admin_main(int argc, char **argv) {
     enum config_verdict verdict = CONFIG_DONE;
     struct options opt = {0};
     struct fail f = {0};
-    while (n_words < WORDS_MAX && n_words + 1 < argc && argv[n_words + 1][0] != '-') n_words++;
+    while (n_words < WORDS_MAX && n_words + 1 < argc && argv[n_words + 1][0] != '-')
+        n_words++;
     const struct command *c = n_words > 0 ? find_command(argv + 1, n_words) : NULL;
     bool wants_help = argc > 1 && strcmp(argv[1], "--help") == 0;
     if (wants_help) print_usage(stdout);

@@ -61,7 +61,7 @@ local function finish(id, st, code, message)
     waste(ckpt)
     call('SREM', P .. 'live:' .. tenant, id)
     call('ZADD', P .. 'term', del and 0 or now, id) -- 0: the next gc may have it
-    if st == 'failed' and not del then call('ZADD', P .. 'dead', now, id) end
+    if st == 'failed' then call('ZADD', P .. 'dead', now, id) end
     event(id, st)
     call('EXPIRE', P .. 'ev:' .. id, EVENTS_KEPT_S)
     for _, kind in ipairs(HOOKS_OF[st]) do notify(id, kind) end

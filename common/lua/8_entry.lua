@@ -1,11 +1,9 @@
 -- ---- migration ---------------------------------------------------------------------------------
 --
--- STEPS[n] brings one key from schema n to n + 1. It must be harmless when it meets a key for the second
--- time: a migration that was killed starts again at its last cursor.
+-- STEPS[n] brings one key from schema n to n + 1; migrations/*.lua fill it. A step must be harmless when
+-- it meets a key for the second time: a migration that was killed starts again at its last cursor.
 
-local STEPS = {
-    ['0'] = function() return false end, -- before 1 there was no data: nothing to change
-}
+local STEPS = {}
 
 -- misora admin migrate, again and again until DONE. No schema guard. OK schema cursor seen changed | DONE schema |
 -- ESCHEMA version (newer than this library)

@@ -27,8 +27,8 @@ static bool is_answering(const struct redis_server *s) {
     memcpy(at.sun_path, path, strnlen(path, sizeof(at.sun_path) - 1));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool is_up = fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0 &&
-                 send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 && read(fd, reply, sizeof(reply) - 1) > 0 &&
-                 strncmp(reply, "+PONG", 5) == 0;
+                 send(fd, "PING\r\n", 6, MSG_NOSIGNAL) == 6 &&
+                 read(fd, reply, sizeof(reply) - 1) > 0 && strncmp(reply, "+PONG", 5) == 0;
     if (fd >= 0) close(fd);
     return is_up;
 }
@@ -41,8 +41,9 @@ static void become_server(const struct redis_server *s) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     dup2(null, STDOUT_FILENO);
     dup2(null, STDERR_FILENO);
-    execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--dir", s->folder, "--save", "",
-           "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction", (char *)NULL);
+    execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", path, "--dir", s->folder,
+           "--save", "", "--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy",
+           "noeviction", (char *)NULL);
     _exit(127);
 }
 

@@ -1,4 +1,5 @@
-/* redis_server.h - a private redis-server for one test: own directory, own unix socket, gone afterwards. */
+/* redis_server.h - a private redis-server for one test: own directory, own unix socket, gone
+ * afterwards. */
 #ifndef TESTS_REDIS_SERVER_H
 #define TESTS_REDIS_SERVER_H
 
@@ -8,7 +9,7 @@
 enum { REDIS_SERVER_PATH_MAX = 128 };
 
 struct redis_server {
-    pid_t pid;                       /* 0 = not running */
+    pid_t pid; /* 0 = not running */
     char folder[REDIS_SERVER_PATH_MAX];
     char url[REDIS_SERVER_PATH_MAX]; /* unix:/.../s */
 };

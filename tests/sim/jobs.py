@@ -17,9 +17,10 @@ NO_HOOK = ""
 
 
 def library() -> str:
-    """The text of the library, as the build embeds it."""
-    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "common", "lua")
-    parts = sorted(glob.glob(os.path.join(root, "*.lua")))
+    """The text of the library, as the build embeds it: the functions, then the migrations."""
+    root = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+    parts = [part for folder in ("common/lua", "migrations")
+             for part in sorted(glob.glob(os.path.join(root, folder, "*.lua")))]
     return "".join(open(part, encoding="utf-8").read() for part in parts)
 
 

@@ -272,6 +272,8 @@ def a_checkpoint_survives_a_lost_worker_and_dies_with_the_job(queue: Queue) -> N
     queue.beat("a", lease, 1, ckpt="c1")
     queue.beat("a", lease, 2, ckpt="c2")
     equal(queue.members("gc"), ["c1"], "garbage after the swap")
+    queue.beat("a", lease, 3, ckpt="c2")
+    equal(queue.members("gc"), ["c1"], "garbage after the same name once more")
     queue.fail("a", lease, "crash")
     reply = queue.claim("w2", "n2")
     equal(reply[5], "c2", "checkpoint of the next claim")
@@ -301,6 +303,30 @@ def cancel_beats_a_later_complete(queue: Queue) -> None:
     equal(queue.job("a")["code"], "cancelled", "error code")
     equal(sorted(queue.members("whdue")), ["a:cancelled", "a:failed"], "webhooks")
     equal(queue.events("a"), ["created", "started", "canceling", "progress", "canceled"], "events")
+
+
+def a_second_cancel_keeps_the_time_of_the_first(queue: Queue) -> None:
+    queue.submit("a")
+    queue.claim("w1", "n1")
+    queue.call("job_cancel", "a", "t1", "words")
+    first = queue.job("a")["cancel"]
+    queue.pass_time(1000)
+    queue.call("job_cancel", "a", "t1", "words")
+    queue.call("job_delete", "a", "t1")
+    equal(queue.job("a")["cancel"], first, "time of the cancel")
+    equal(queue.events("a").count("canceling"), 1, "events of the cancel")
+
+
+def full_lanes_and_tenants_are_refused(queue: Queue) -> None:
+    queue.redis("HSET", META, "max_lane", 2, "max_live", 3)
+    equal([queue.submit(i)[0] for i in "abc"], ["OK", "OK", "EFULL"], "a lane of 2")
+    equal([queue.submit(i, lane="m")[0] for i in "de"], ["OK", "EQUOTA"], "a tenant with 3")
+    equal(queue.submit("f", lane="m", tenant="t2")[0], "OK", "another tenant")
+    queue.redis("HSET", queue.key("quota", "t1"), "max_live", 4)
+    equal(queue.submit("g", lane="m")[0], "EFULL", "the lane after a larger quota")
+    equal(queue.submit("g", lane="n")[0], "OK", "another lane after a larger quota")
+    queue.call("job_cancel", "a", "t1", "")
+    equal(queue.submit("h")[0], "OK", "after a cancel")
 
 
 def a_canceled_job_whose_worker_dies_is_canceled(queue: Queue) -> None:

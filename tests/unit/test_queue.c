@@ -61,8 +61,14 @@ static void end(void) {
 }
 
 static struct queue_order order_of(const char *id) {
-    return (struct queue_order){.id = id, .tenant = "t1", .lane = "l", .priority = 5, .cost_ms = 1000,
-                                .spec = "{\"prompt\":\"a cat\"}", .fingerprint = HASH, .max_tries = 3};
+    return (struct queue_order){.id = id,
+                                .tenant = "t1",
+                                .lane = "l",
+                                .priority = 5,
+                                .cost_ms = 1000,
+                                .spec = "{\"prompt\":\"a cat\"}",
+                                .fingerprint = HASH,
+                                .max_tries = 3};
 }
 
 static void submit(const char *id) {
@@ -93,7 +99,8 @@ static void a_job_goes_from_order_to_result(void) {
     struct queue_claim c;
     struct queue_view v;
     enum queue_verdict verdict;
-    struct queue_beat beat = {.progress = 42, .phase = "denoise", .step = 7, .n_steps = 20, .eta_ms = 9000};
+    struct queue_beat beat = {
+        .progress = 42, .phase = "denoise", .step = 7, .n_steps = 20, .eta_ms = 9000};
     submit("video_1");
     CHECK_OK(claim_as(&c, "w1"), &f);
     CHECK_STR(c.id, "video_1");
@@ -130,7 +137,8 @@ static void a_job_goes_from_order_to_result(void) {
     CHECK_STR(v.job.result, "{\"key\":\"k\"}");
     CHECK_STR(v.job.error_code, "");
     CHECK_INT(v.job.expires_ms - v.job.done_ms, 86400000);
-    CHECK(v.job.created_ms > 0 && v.job.started_ms >= v.job.created_ms && v.job.done_ms >= v.job.started_ms);
+    CHECK(v.job.created_ms > 0 && v.job.started_ms >= v.job.created_ms &&
+          v.job.done_ms >= v.job.started_ms);
     queue_view_free(&v);
     CHECK_INT(claim_as(&c, "w1"), ERR_NOT_FOUND);
 }
@@ -215,7 +223,8 @@ static void each_way_to_fail_leads_where_the_table_says(void) {
         enum queue_verdict verdict;
         enum job_state state = JOB_STATE_NONE;
         struct queue_order o = order_of("video_1");
-        struct queue_fail fail = {.why = rows[i].why, .message = "words", .delay_ms = rows[i].delay_ms};
+        struct queue_fail fail = {
+            .why = rows[i].why, .message = "words", .delay_ms = rows[i].delay_ms};
         plain("FLUSHALL", NULL, NULL, NULL);
         CHECK_OK(queue_admin_migrate(r, NULL, &f), &f);
         o.max_tries = rows[i].max_tries;
@@ -372,7 +381,8 @@ static void pages_are_stable_and_complete(void) {
         submit(id);
     }
     for (int round = 0; round < 10; round++) {
-        struct queue_page_query q = {.tenant = "t1", .after = after, .limit = 10, .sort = QUEUE_NEWEST_FIRST};
+        struct queue_page_query q = {
+            .tenant = "t1", .after = after, .limit = 10, .sort = QUEUE_NEWEST_FIRST};
         CHECK_OK(queue_view_list(r, page, &q, &f), &f);
         for (int i = 0; i < page->n_jobs; i++) {
             char want[QUEUE_ID_MAX];
@@ -380,13 +390,15 @@ static void pages_are_stable_and_complete(void) {
             CHECK_STR(page->job[i].id, want);
         }
         if (round == 0) submit("video_999"); /* newer than the cursor: this walk does not see it */
-        snprintf(after, sizeof(after), "%s", page->n_jobs > 0 ? page->job[page->n_jobs - 1].id : "");
+        snprintf(after, sizeof(after), "%s",
+                 page->n_jobs > 0 ? page->job[page->n_jobs - 1].id : "");
         bool has_more = page->has_more;
         queue_view_page_free(page);
         if (!has_more) break;
     }
     CHECK_INT(n_seen, 25);
-    struct queue_page_query q = {.tenant = "t1", .after = NULL, .limit = 1, .sort = QUEUE_OLDEST_FIRST};
+    struct queue_page_query q = {
+        .tenant = "t1", .after = NULL, .limit = 1, .sort = QUEUE_OLDEST_FIRST};
     CHECK_OK(queue_view_list(r, page, &q, &f), &f);
     CHECK_STR(page->job[0].id, "video_000");
     CHECK_INT(page->job[0].queue_position, 0);
@@ -405,7 +417,8 @@ static void events_are_read_from_where_the_reader_was(void) {
     struct queue_claim c;
     enum queue_verdict verdict;
     char last[QUEUE_EVENT_ID_MAX] = "", first[QUEUE_EVENT_ID_MAX];
-    struct queue_beat beat = {.progress = 10, .phase = "denoise", .step = 1, .n_steps = 4, .eta_ms = 700};
+    struct queue_beat beat = {
+        .progress = 10, .phase = "denoise", .step = 1, .n_steps = 4, .eta_ms = 700};
     CHECK_OK(queue_event_wait(r, e, last, 50, &f), &f);
     CHECK_STR(last, "0-0");
     submit("video_1");
@@ -511,7 +524,8 @@ static void webhooks_are_taken_reported_and_signed_with_one_secret(void) {
 }
 
 static void delays_grow_and_stay_in_their_bounds(void) {
-    static const int64_t hook_s[] = {5, 30, 120, 600, 1800, 7200, 18000, 36000, 36000, 86400, 86400};
+    static const int64_t hook_s[] = {5,     30,    120,   600,   1800, 7200,
+                                     18000, 36000, 36000, 86400, 86400};
     for (int try = 1; try <= 11; try++)
         for (int i = 0; i < 100; i++) {
             int64_t ms = queue_hook_delay_ms(try), base = hook_s[try - 1] * 1000;
@@ -557,7 +571,8 @@ static void an_undelivered_create_is_found_once(void) {
 
 static void keys_open_only_with_their_secret(void) {
     if (!begin()) return;
-    struct queue_key key = {.tenant = "bob", .scopes = "all", .rate_per_second = 1.5, .burst = 7, .max_live = 3};
+    struct queue_key key = {
+        .tenant = "bob", .scopes = "all", .rate_per_second = 1.5, .burst = 7, .max_live = 3};
     struct queue_key found;
     struct queue_keys *keys = mem_take(1, sizeof(*keys));
     char text[QUEUE_KEY_TEXT_MAX], bad[QUEUE_KEY_TEXT_MAX], kid[QUEUE_KEY_ID_MAX];
@@ -614,11 +629,14 @@ static void bring_to(enum job_state state, char lease[QUEUE_LEASE_MAX]) {
         now_sleep_ms(3);
         CHECK_OK(queue_tick(r, NULL, 0, &f), &f);
     }
-    if (state != JOB_STATE_RUNNING && state != JOB_STATE_SUCCEEDED && state != JOB_STATE_FAILED) return;
+    if (state != JOB_STATE_RUNNING && state != JOB_STATE_SUCCEEDED && state != JOB_STATE_FAILED)
+        return;
     CHECK_OK(claim_as(&c, "w1"), &f);
     snprintf(lease, QUEUE_LEASE_MAX, "%s", c.lease);
-    if (state == JOB_STATE_SUCCEEDED) CHECK_OK(queue_complete(r, &verdict, c.id, c.lease, "{}", &f), &f);
-    if (state == JOB_STATE_FAILED) CHECK_OK(queue_fail(r, &verdict, &now, c.id, c.lease, &fatal, &f), &f);
+    if (state == JOB_STATE_SUCCEEDED)
+        CHECK_OK(queue_complete(r, &verdict, c.id, c.lease, "{}", &f), &f);
+    if (state == JOB_STATE_FAILED)
+        CHECK_OK(queue_fail(r, &verdict, &now, c.id, c.lease, &fatal, &f), &f);
     queue_claim_free(&c);
 }
 
@@ -660,12 +678,14 @@ static void every_cell_of_the_table_of_moves_is_what_the_library_does(void) {
             enum job_state to = state_of("video_1");
             bool has_moved = (int)to != from;
             if (has_moved && !job_state_may((enum job_move)m, (enum job_state)from, to)) {
-                fprintf(stderr, "  %s took a job from %s to %s\n", job_state_move_name((enum job_move)m),
-                        job_state_name((enum job_state)from), job_state_name(to));
+                fprintf(stderr, "  %s took a job from %s to %s\n",
+                        job_state_move_name((enum job_move)m), job_state_name((enum job_state)from),
+                        job_state_name(to));
                 check_failed++;
             }
             /* With a right lease every allowed move of a worker really moves. */
-            bool should_move = from == JOB_STATE_RUNNING && m >= JOB_MOVE_COMPLETE && m <= JOB_MOVE_FAIL_CRASH;
+            bool should_move =
+                from == JOB_STATE_RUNNING && m >= JOB_MOVE_COMPLETE && m <= JOB_MOVE_FAIL_CRASH;
             if (should_move) CHECK(has_moved);
             if (job_state_is_ended((enum job_state)from)) CHECK(!has_moved);
         }
@@ -787,7 +807,8 @@ static void operators_see_and_mend(void) {
     enum job_state state;
     char tenant[QUEUE_NAME_MAX];
     int n_problems = 0;
-    struct queue_fail fatal = {.why = QUEUE_FATAL, .code = "invalid_media", .message = "not a picture"};
+    struct queue_fail fatal = {
+        .why = QUEUE_FATAL, .code = "invalid_media", .message = "not a picture"};
     submit("video_1");
     CHECK_OK(claim_as(&c, "w1"), &f);
     CHECK_INT(queue_admin_retry(r, "video_1", &f), ERR_CONFLICT);

@@ -35,8 +35,10 @@ static void *liar_run(void *arg) {
                 if (n <= 0) break;
                 at += (size_t)n;
             }
-        if (l->stays && l->client < 0) l->client = fd;
-        else close(fd);
+        if (l->stays && l->client < 0)
+            l->client = fd;
+        else
+            close(fd);
     }
 }
 
@@ -159,7 +161,8 @@ static void error_replies_say_who_must_act(void) {
         {"-LOADING Redis is loading the dataset in memory\r\n", "Redis is loading its data", false},
         {"-MISCONF Errors writing to the AOF file\r\n", "Redis cannot write to its disk", false},
         {"-OOM command not allowed\r\n", "Redis is out of memory", false},
-        {"-READONLY You can't write against a read only replica.\r\n", "this Redis is a replica", false},
+        {"-READONLY You can't write against a read only replica.\r\n", "this Redis is a replica",
+         false},
         {"-BUSY Redis is busy running a script.\r\n", "Redis is busy with a long call", false},
         {"-NOAUTH Authentication required.\r\n", "Redis wants a password", true},
         {"-NOPERM this user has no permissions\r\n", "the Redis user lacks a right", true},
@@ -186,7 +189,8 @@ static void error_replies_say_who_must_act(void) {
 }
 
 static void replies_are_read_by_kind(void) {
-    static const char bytes[] = "*6\r\n+OK\r\n:-7\r\n$3\r\n12x\r\n$-1\r\n*2\r\n$1\r\na\r\n$2\r\n42\r\n$0\r\n\r\n";
+    static const char bytes[] =
+        "*6\r\n+OK\r\n:-7\r\n$3\r\n12x\r\n$-1\r\n*2\r\n$1\r\na\r\n$2\r\n42\r\n$0\r\n\r\n";
     struct liar l;
     struct fail f = {0};
     struct redis *r = NULL;
@@ -249,7 +253,8 @@ static void a_closed_door_is_not_tried_again_at_once(void) {
     struct redis *r = NULL;
     struct redis_pool *pool = pool_of("unix:/tmp/misora-no-such-socket", 2000);
     int64_t began_ms = now_mono_ms();
-    for (int i = 0; i < 1000; i++) CHECK_INT(redis_pool_borrow(pool, &r, &f), ERR_UNAVAILABLE);
+    for (int i = 0; i < 1000; i++)
+        CHECK_INT(redis_pool_borrow(pool, &r, &f), ERR_UNAVAILABLE);
     CHECK(now_mono_ms() - began_ms < 2000);
     CHECK_HAS(f.text, "No such file");
     redis_pool_close(pool);
