@@ -16,7 +16,7 @@
 enum { WORDS_MAX = 3, REFUSED = 1 };
 
 struct options {
-    char *redis_url, *redis_namespace, *redis_password;
+    char *redis_url, *namespace, *redis_password;
     char *tenant, *key_env, *scopes;
     double rate;
     int64_t burst, max_live, expires_in;
@@ -27,7 +27,7 @@ struct options {
 static const struct config_row rows[] = {
     {"redis_url", CONFIG_TEXT, AT(redis_url), "redis://127.0.0.1:6379", 1, 250,
      "redis://host:port or unix:/path"},
-    {"redis_namespace", CONFIG_TEXT, AT(redis_namespace), "misora", 1, 32, "prefix of all keys"},
+    {"namespace", CONFIG_TEXT, AT(namespace), "misora", 1, 32, "prefix of all keys"},
     {"redis_password", CONFIG_SECRET, AT(redis_password), "", 0, 200, "password of Redis"},
     {"tenant", CONFIG_TEXT, AT(tenant), "default", 1, 63, "keys add: whose key"},
     {"key_env", CONFIG_TEXT, AT(key_env), "live", 1, 8, "keys add: second word of the key"},
@@ -248,7 +248,7 @@ static int run(const struct command *c, const struct options *opt, const char *i
     struct fail f = {0};
     struct redis_pool *pool = NULL;
     struct job j = {NULL, opt, id};
-    struct redis_opts where = {.url = opt->redis_url, .ns = opt->redis_namespace, .max_conns = 1};
+    struct redis_opts where = {.url = opt->redis_url, .ns = opt->namespace, .max_conns = 1};
     if (opt->redis_password != NULL && opt->redis_password[0] != 0)
         where.password = opt->redis_password;
     TRY(redis_pool_open(&pool, &where, &f));
