@@ -15,16 +15,19 @@
 
 enum { PADDING = 64, EXIT_REFUSED = 65, EXIT_WRONG_USE = 64, FILES_MAX = 16 };
 
+/* AddressSanitizer reserves terabytes of address space at start. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MEMORY_MAX RLIM_INFINITY
+#else
+#define MEMORY_MAX DECODE_MEMORY_BYTES
+#endif
+
 static const struct {
     int what;
     rlim_t value;
 } limits[] = {
-    {RLIMIT_AS, DECODE_MEMORY_BYTES},
-    {RLIMIT_CPU, DECODE_CPU_S},
-    {RLIMIT_FSIZE, 0},
-    {RLIMIT_CORE, 0},
-    {RLIMIT_NOFILE, FILES_MAX},
-    {RLIMIT_NPROC, 0},
+    {RLIMIT_AS, MEMORY_MAX}, {RLIMIT_CPU, DECODE_CPU_S}, {RLIMIT_FSIZE, 0},
+    {RLIMIT_CORE, 0},        {RLIMIT_NOFILE, FILES_MAX}, {RLIMIT_NPROC, 0},
 };
 
 /* True when every limit holds; without them nothing is read. */
