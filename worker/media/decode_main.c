@@ -4,40 +4,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "worker/media/decode.h"
+#include "worker/media/jail.h"
 #include "worker/media/picture.h"
 
 enum { PADDING = 64, EXIT_REFUSED = 65, EXIT_WRONG_USE = 64, FILES_MAX = 16 };
 
-/* AddressSanitizer reserves terabytes of address space at start. */
-#if defined(__SANITIZE_ADDRESS__)
-#define MEMORY_MAX RLIM_INFINITY
-#else
-#define MEMORY_MAX DECODE_MEMORY_BYTES
-#endif
-
-static const struct {
-    int what;
-    rlim_t value;
-} limits[] = {
-    {RLIMIT_AS, MEMORY_MAX}, {RLIMIT_CPU, DECODE_CPU_S}, {RLIMIT_FSIZE, 0},
-    {RLIMIT_CORE, 0},        {RLIMIT_NOFILE, FILES_MAX}, {RLIMIT_NPROC, 0},
-};
-
-/* True when every limit holds; without them nothing is read. */
-static bool lock_up(void) {
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        struct rlimit r = {limits[i].value, limits[i].value};
-        if (setrlimit((__rlimit_resource_t)limits[i].what, &r) < 0) return false;
-    }
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_PDEATHSIG, 9) == 0;
-}
+static const struct jail_limits limits = {
+    .memory_bytes = DECODE_MEMORY_BYTES, .cpu_s = DECODE_CPU_S, .n_files = FILES_MAX};
 
 static bool write_all(const void *p, size_t n) {
     const char *at = p;
@@ -77,7 +55,7 @@ int main(int argc, char **argv) {
         fputs("usage: misora-decode WIDTHxHEIGHT < image > pixels\n", stderr);
         return EXIT_WRONG_USE;
     }
-    uint8_t *data = lock_up() ? mem_take(1, PICTURE_BYTES_MAX + 1 + PADDING) : NULL;
+    uint8_t *data = jail_enter(&limits) ? mem_take(1, PICTURE_BYTES_MAX + 1 + PADDING) : NULL;
     uint8_t *rgb = mem_take((size_t)(width * height), 3);
     enum err rc = data && rgb
                       ? picture_decode(rgb, (int)width, (int)height, data, read_input(data), &f)
