@@ -2,12 +2,13 @@
 
     python encode.py --vae RUN/vae.pt --out DIR --seed 10000000 --count 6000
 
-Shards lat-SEED.pt appear whole: {"z": f16 (n, z, L, h, w), "captions": [n dicts], "seed"}.
-The first shard's statistics become stats.json (mean and std per channel), once and for all.
+Shards lat-SEED.pt appear whole: {"z": f16 (n, z, L, h, w), "captions": [n dicts with labels], "seed"}.
+stats.json holds mean and std per channel, measured once on other seeds.
 """
 import argparse
 import json
 import os
+import shutil
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ class Latents:
 def load_vae(path):
     s = torch.load(path)
     m = VAE(s["cfg"])
-    m.load_state_dict(s["ema"]["values"])
+    m.load_state_dict(s["ema"])
     return m.eval(), s["cfg"]
 
 
@@ -76,19 +77,26 @@ def encode(model, clips, batch=4):
     return torch.cat(out)
 
 
+def labels(scene):
+    """What a judge may be asked about a clip."""
+    hero, cam = (scene["entities"] or [None])[0], scene["camera"]
+    side = {-1: "-", 0: "", 1: "+"}
+    return {"env": scene["env"], "camera": cam["kind"] + side[cam["dir"]],
+            "object": hero["class"] if hero else "none", "colour": hero["colour"] if hero else "none",
+            "motion": hero["action"] + side[hero["dir"]] if hero else "none"}
+
+
 def write_shard(model, path, seed, kind, held_out):
     _, w, h, frames = kind
     clips, captions = [], []
     for r in records(seed, SHARD, w, h, frames, held_out=held_out):
         clips.append(r["rgb"])
-        captions.append({k: r[k] for k in CAPTIONS})
+        captions.append({**{k: r[k] for k in CAPTIONS}, "labels": labels(r["scene"])})
     z = encode(model, clips)
-    if not os.path.exists(os.path.join(path, "stats.json")):
-        write_stats(model, path, seed)
     save_atomic({"z": z.half(), "captions": captions, "seed": seed}, os.path.join(path, f"lat-{seed:012d}.pt"))
 
 
-def write_stats(model, path, seed, count=200):
+def write_stats(model, path, seed, count=90):
     z = []
     for w, h in ((128, 80), (80, 128), (96, 96)):
         for _, ww, hh, frames in [k for k in KINDS if (k[1], k[2]) == (w, h)]:
@@ -106,9 +114,15 @@ def main():
     a.add_argument("--seed", type=int, default=10_000_000)
     a.add_argument("--count", type=int, default=6000)
     a.add_argument("--held-out", action="store_true")
+    a.add_argument("--stats", help="the training set's stats.json, for a test set")
     o = a.parse_args()
     os.makedirs(o.out, exist_ok=True)
+    torch.set_num_threads(1)
     model, _ = load_vae(o.vae)
+    if o.stats:
+        shutil.copyfile(o.stats, os.path.join(o.out, "stats.json"))
+    if not os.path.exists(os.path.join(o.out, "stats.json")):
+        write_stats(model, o.out, o.seed)
     p = np.array([k[0] for k in KINDS])
     order = np.random.default_rng(5).choice(len(KINDS), o.count // SHARD, p=p / p.sum())
     for i, k in enumerate(order):

@@ -30,6 +30,12 @@ INDEX = {
     "tokenizer": ["transformers", "PreTrainedTokenizerFast"], "transformer": ["diffusers", "WanTransformer3DModel"],
     "transformer_2": [None, None], "vae": ["diffusers", "AutoencoderKLWan"],
 }
+# What our own engine wants to know beside the diffusers fields (engine/engine_folder.h). It stands in the transformer's
+# config, because diffusers takes every entry of model_index.json for a component.
+MISORA = {
+    "name": "misora-tiny", "fps": 12, "width": 128, "height": 80, "frames": 49, "steps": 20, "guidance": 4.0,
+    "window_latents": 13, "overlap_latents": 4,
+}
 TOKENIZER = {
     "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 512, "pad_token": "<pad>", "eos_token": "</s>",
     "unk_token": "<unk>", "extra_ids": 0, "additional_special_tokens": [],
@@ -62,7 +68,7 @@ def write_tokenizer(spiece, out):
 
 def text_and_dit(path):
     if path:
-        values = torch.load(path)["ema"]["values"]
+        values = torch.load(path)["ema"]
         return ({k[5:]: v for k, v in values.items() if k.startswith("text.")},
                 {k[4:]: v for k, v in values.items() if k.startswith("dit.")})
     torch.manual_seed(0)
@@ -79,8 +85,8 @@ def export(vae_path, dit_path, stats, spiece, out, shift):
     write_json({**SCHEDULER, "flow_shift": shift}, out, "scheduler", "scheduler_config.json")
     write_tokenizer(spiece, out)
     write_json(vae_cfg, out, "vae", "config.json")
-    write_weights(s["ema"]["values"], out, "vae", "diffusion_pytorch_model.safetensors")
-    write_json({**DIT_CONFIG, "_diffusers_version": VERSION}, out, "transformer", "config.json")
+    write_weights(s["ema"], out, "vae", "diffusion_pytorch_model.safetensors")
+    write_json({**DIT_CONFIG, "_diffusers_version": VERSION, "misora": {**MISORA, "shift": shift}}, out, "transformer", "config.json")
     write_weights(dit, out, "transformer", "diffusion_pytorch_model.safetensors")
     write_json(TEXT_CONFIG, out, "text_encoder", "config.json")
     write_weights(text, out, "text_encoder", "model.safetensors")

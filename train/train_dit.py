@@ -7,13 +7,11 @@ learns every task because the noise level of each latent frame is drawn by PATTE
 drawn anew at each use: language, length, and 10 % empty for guidance. Resumes from RUN/dit.pt.
 """
 import argparse
-import os
-import time
 
 import numpy as np
 import torch
 
-from common import Average, Log, Optimiser, Schedule, normal, rng_for, save_atomic
+from common import Stage, arguments, normal, rng_for, run
 from dit import CONFIG as DIT_CONFIG, DiT
 from encode import Latents
 from text import CONFIG as TEXT_CONFIG, TextEncoder
@@ -86,10 +84,6 @@ def flow_loss(text, dit, b):
     return (e * known).sum() / known.sum()
 
 
-def is_matrix(name, p):
-    return p.ndim == 2 and "block" in name and "bias" not in name and "table" not in name
-
-
 class Both(torch.nn.Module):
     def __init__(self):
         super().__init__()
@@ -103,82 +97,46 @@ def validate(model, shards, tokens, n=24):
     return float(np.mean(total))
 
 
+class DitStage(Stage):
+    def __init__(self, o):
+        torch.manual_seed(o.seed)
+        self.o, self.model = o, Both()
+        self.tokens, self.shards = Tokens(o.spiece), Latents(o.latents)
+        self.extra = {"latents": self.shards.stats}
+        self.model.text.gelu = self.model.dit.gelu = "tanh" if o.tanh else "none"
+        if not o.no_compile:
+            for block in self.model.dit.blocks:
+                block.compile(dynamic=True)
+
+    def is_matrix(self, name, p):
+        return p.ndim == 2 and "block" in name and "bias" not in name and "table" not in name
+
+    def loss(self, step):
+        b = Batch(rng_for(self.o.seed, step), self.shards, self.tokens, self.o.tokens, step < self.o.warm_steps)
+        return flow_loss(self.model.text, self.model.dit, b), {"clips": len(b.t)}
+
+    def refresh(self):
+        self.shards.refresh()
+
+    def report(self, values):
+        if not self.o.test_latents:
+            return {}
+        m = Both()
+        m.load_state_dict(values)
+        return {"loss": validate(m, Latents(self.o.test_latents), self.tokens)}
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("--latents", required=True)
     a.add_argument("--test-latents")
     a.add_argument("--spiece", required=True)
-    a.add_argument("--out", required=True)
-    a.add_argument("--seconds", type=float, default=4500)
-    a.add_argument("--decay", type=float, default=0.25)
-    a.add_argument("--lr", type=float, default=1.2e-3)
-    a.add_argument("--tokens", type=int, default=3600, help="latent tokens per step")
+    a.add_argument("--tokens", type=int, default=3000, help="latent tokens per step and worker")
     a.add_argument("--warm-steps", type=int, default=1500)
-    a.add_argument("--seed", type=int, default=1)
-    a.add_argument("--every", type=float, default=300)
     a.add_argument("--no-compile", action="store_true")
-    a.add_argument("--init", help="checkpoint whose average to start from, with a fresh optimiser")
-    o = a.parse_args()
-    os.makedirs(o.out, exist_ok=True)
-    torch.manual_seed(o.seed)
-    path = os.path.join(o.out, "dit.pt")
-    tokens, shards = Tokens(o.spiece), Latents(o.latents)
-    test = Latents(o.test_latents) if o.test_latents else None
-    model = Both()
-    if o.init:
-        model.load_state_dict(torch.load(o.init)["ema"]["values"])
-    opt, ema, step, spent = Optimiser(model, is_matrix), Average(model, 0.998), 0, 0.0
-    plan = Schedule(o.lr, 100, o.seconds, o.decay, os.path.join(o.out, "control"))
-    log = Log(os.path.join(o.out, "dit.log"))
-    if os.path.exists(path):
-        s = torch.load(path)
-        model.load_state_dict(s["model"])
-        opt.load_state_dict(s["opt"])
-        ema.load_state_dict(s["ema"])
-        step, spent = s["step"], s["spent"]
-        if s["plan"][0] is not None and s["plan"][0] <= spent:
-            plan.start, plan.span = s["plan"]
-    log.line("dit.start", step=step, spent=spent, clips=len(shards), threads=torch.get_num_threads(),
-             params=sum(p.numel() for p in model.parameters()), matrices=len(opt.matrices))
-    if not o.no_compile:
-        for block in model.dit.blocks:
-            block.compile(dynamic=True)
-
-    def save():
-        save_atomic({"model": plain(model), "opt": opt.state_dict(), "ema": ema.state_dict(), "step": step,
-                     "spent": spent, "plan": (plan.start, plan.span), "latents": shards.stats}, path)
-        if test is not None:
-            m = Both()
-            m.load_state_dict(ema.values)
-            log.line("dit.test", step=step, spent=spent, loss=validate(m, test, tokens))
-
-    seen, last, mark, clips = [], spent, time.time(), 0
-    while not plan.over(spent):
-        b = Batch(rng_for(o.seed, step), shards, tokens, o.tokens, step < o.warm_steps)
-        loss = flow_loss(model.text, model.dit, b)
-        loss.backward()
-        lr = plan.rate(step, spent)
-        norm = opt.step(lr)
-        ema.update(model)
-        step, now, clips = step + 1, time.time(), clips + len(b.t)
-        spent, mark = spent + now - mark, now
-        seen.append((float(loss.detach()), norm))
-        if step % 50 == 0 or step in (1, 10):
-            m = np.mean(seen, 0)
-            log.line("dit.step", step=step, spent=spent, cpu=time.process_time(), clips=clips, loss=m[0], norm=m[1],
-                     lr=lr)
-            seen = []
-            plan.poll(spent)
-            shards.refresh()
-        if spent - last > o.every:
-            last = spent
-            save()
-    save()
-    log.line("dit.end", step=step, spent=spent)
-
-
-def plain(model):
-    return {k.replace("_orig_mod.", ""): v for k, v in model.state_dict().items()}
+    a.add_argument("--tanh", action="store_true", help="the GELU of inference; for the last steps")
+    arguments(a, seconds=4500, lr=1.2e-3, every=300)
+    run(DitStage, a.parse_args(), "dit")
 
 
 if __name__ == "__main__":

@@ -6,13 +6,11 @@ Loss: L1 + 0.5 gradient L1 + MSE + 3e-4 KL. Crops of three kinds of about equal 
 sharp motion, whole frames and long clips. Resumes from RUN/vae.pt when it is there.
 """
 import argparse
-import os
-import time
 
 import numpy as np
 import torch
 
-from common import Average, Log, Optimiser, Schedule, load_json, normal, psnr, rng_for, save_atomic
+from common import Stage, arguments, load_json, normal, psnr, rng_for, run
 from data import Pool
 from vae import VAE
 
@@ -24,10 +22,6 @@ CONFIG = {
 }
 # (share, frames, height, width, clips per batch); None: the whole frame.
 CROPS = [(0.20, 1, 64, 64, 24), (0.50, 17, 64, 64, 3), (0.20, 9, None, None, 2), (0.10, 33, 48, 48, 3)]
-
-
-def is_matrix(name, p):
-    return p.ndim >= 4 and p.shape[0] > 1 and p.shape[1] > 1
 
 
 def draw_batch(pools, rng):
@@ -81,78 +75,41 @@ def evaluate(model, clips, edge=24):
     return psnr(se / n), psnr(se_edge / max(n_edge, 1))
 
 
+class VaeStage(Stage):
+    def __init__(self, o):
+        self.o, self.cfg = o, load_json(o.config) if o.config else CONFIG
+        torch.manual_seed(o.seed)
+        self.model, self.pools = VAE(self.cfg), [Pool(p) for p in o.pools]
+        self.extra = {"cfg": self.cfg}
+        if o.freeze_encoder:
+            for p in [*self.model.encoder.parameters(), *self.model.quant_conv.parameters()]:
+                p.requires_grad = False
+
+    def is_matrix(self, name, p):
+        return p.ndim >= 4 and p.shape[0] > 1 and p.shape[1] > 1
+
+    def loss(self, step):
+        rng = rng_for(self.o.seed, step)
+        loss, l1, mse, kl = losses(self.model, draw_batch(self.pools, rng), rng)
+        return loss, {k: float(v.detach()) for k, v in (("l1", l1), ("mse", mse), ("kl", kl))}
+
+    def report(self, values):
+        if not self.o.test:
+            return {}
+        m = VAE(self.cfg)
+        m.load_state_dict(values)
+        whole, edge = evaluate(m, Pool(self.o.test).clips[:16, :17])
+        return {"psnr": whole, "edge_psnr": edge}
+
+
 def main():
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("--pools", nargs="+", required=True)
     a.add_argument("--test", help="a pool of seeds that are not trained on")
-    a.add_argument("--out", required=True)
     a.add_argument("--config")
-    a.add_argument("--init", help="checkpoint whose weights to start from")
-    a.add_argument("--seconds", type=float, default=2400)
-    a.add_argument("--decay", type=float, default=0.3, help="share of the time spent decaying")
-    a.add_argument("--lr", type=float, default=2e-3)
-    a.add_argument("--seed", type=int, default=1)
-    a.add_argument("--every", type=float, default=180, help="seconds between checkpoints")
-    o = a.parse_args()
-    os.makedirs(o.out, exist_ok=True)
-    torch.manual_seed(o.seed)
-    cfg, path = load_json(o.config) if o.config else CONFIG, os.path.join(o.out, "vae.pt")
-    pools = [Pool(p) for p in o.pools]
-    test = Pool(o.test).clips[:16, :17] if o.test else None
-    model = VAE(cfg)
-    if o.init:
-        model.load_state_dict(torch.load(o.init)["ema"]["values"])
-    for m in model.modules():
-        if isinstance(m, torch.nn.Conv3d):
-            m.weight.data = m.weight.data.contiguous(memory_format=torch.channels_last_3d)
-    opt, ema, step, spent = Optimiser(model, is_matrix), Average(model, 0.998), 0, 0.0
-    plan = Schedule(o.lr, 30, o.seconds, o.decay, os.path.join(o.out, "control"))
-    log = Log(os.path.join(o.out, "vae.log"))
-    if os.path.exists(path):
-        s = torch.load(path)
-        model.load_state_dict(s["model"])
-        opt.load_state_dict(s["opt"])
-        ema.load_state_dict(s["ema"])
-        step, spent, plan.start, plan.span = s["step"], s["spent"], s["plan"][0], s["plan"][1]
-    log.line("vae.start", step=step, params=sum(p.numel() for p in model.parameters()), spent=spent,
-             threads=torch.get_num_threads())
-
-    def save():
-        save_atomic({"model": model.state_dict(), "opt": opt.state_dict(), "ema": ema.state_dict(), "cfg": cfg,
-                     "step": step, "spent": spent, "plan": (plan.start, plan.span)}, path)
-
-    seen, last, mark = [], spent, time.time()
-    while not plan.over(spent):
-        rng = rng_for(o.seed, step)
-        loss, *parts = losses(model, draw_batch(pools, rng), rng)
-        loss.backward()
-        lr = plan.rate(step, spent)
-        norm = opt.step(lr)
-        ema.update(model)
-        step, now = step + 1, time.time()
-        spent, mark = spent + now - mark, now
-        seen.append([float(loss.detach())] + [float(p.detach()) for p in parts] + [norm])
-        if step % 50 == 0 or step in (1, 5, 20):
-            m = np.mean(seen, 0)
-            log.line("vae.step", step=step, spent=spent, cpu=time.process_time(), loss=m[0], l1=m[1],
-                     psnr=psnr(m[2]), kl=m[3], norm=m[4], lr=lr)
-            seen = []
-            plan.poll(spent)
-        if spent - last > o.every:
-            last = spent
-            save()
-            report(log, model, ema, cfg, test, step, spent)
-    save()
-    report(log, model, ema, cfg, test, step, spent)
-
-
-def report(log, model, ema, cfg, test, step, spent):
-    if test is None:
-        return
-    m = VAE(cfg)
-    m.load_state_dict(ema.values)
-    whole, edge = evaluate(m, test)
-    log.line("vae.test", step=step, spent=spent, psnr=whole, edge_psnr=edge)
+    a.add_argument("--freeze-encoder", action="store_true", help="polish the decoder; latents stay what they are")
+    arguments(a, seconds=2400, lr=2e-3, every=180)
+    run(VaeStage, a.parse_args(), "vae")
 
 
 if __name__ == "__main__":
