@@ -182,6 +182,8 @@ static enum err publish_once(struct store *s, const char *temp, const struct sto
         rc = hash_at(&at, sha, &size, f);
         if (rc == ERR_OK && (size != o->size_bytes || strcmp(sha, o->sha256) != 0))
             rc = FAIL(f, ERR_CONFLICT, "store: %s already holds other bytes", o->key);
+        if (rc == ERR_OK)
+            utimensat(at.dir_fd, at.name, NULL, AT_SYMLINK_NOFOLLOW); /* young again */
     } else if (errno == ENOENT) {
         rc = FAIL(f, ERR_NOT_FOUND, "store: the directory of %s went away", o->key);
     } else {
@@ -375,10 +377,10 @@ enum err store_remove(struct store *s, const char *key, struct fail *f) {
     return rc;
 }
 
-int store_sweep(struct store *s, int64_t older_s) {
+/* Removes the plain files of one directory last changed before `limit_s`. */
+static int remove_old(int dir_fd, const char *name, int64_t limit_s) {
     int n_removed = 0;
-    int64_t limit_s = now_wall_ms() / 1000 - older_s;
-    int fd = openat(s->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *dir = fd < 0 ? NULL : fdopendir(fd);
     if (!dir) {
         if (fd >= 0) close(fd);
@@ -387,12 +389,20 @@ int store_sweep(struct store *s, int64_t older_s) {
     const struct dirent *d;
     while ((d = readdir(dir)) != NULL) {
         struct stat st;
-        if (fstatat(s->tmp_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) continue;
+        if (fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0) continue;
         if (!S_ISREG(st.st_mode) || st.st_mtime > limit_s) continue;
-        if (unlinkat(s->tmp_fd, d->d_name, 0) == 0) n_removed++;
+        if (unlinkat(fd, d->d_name, 0) == 0) n_removed++;
     }
     closedir(dir);
     return n_removed;
+}
+
+int store_sweep(struct store *s, int64_t older_s) {
+    return remove_old(s->tmp_fd, ".", now_wall_ms() / 1000 - older_s);
+}
+
+int store_expire_uploads(struct store *s, int64_t older_s) {
+    return remove_old(s->obj_fd, "u", now_wall_ms() / 1000 - older_s);
 }
 
 int64_t store_free_bytes(const struct store *s) {

@@ -91,6 +91,10 @@ const char *store_ext_of(const char *type);
 /* The key that store_upload_end gave to a file of this hash and media type. */
 void store_upload_key(char out[STORE_KEY_MAX + 1], const char *sha256, const char *type);
 
+/* Removes uploads whose file was last put more than `older_s` seconds ago; putting the same bytes
+ * again makes them young. Returns how many. */
+int store_expire_uploads(struct store *s, int64_t older_s);
+
 /* Removes files of tmp/ last changed more than `older_s` seconds ago; returns how many. */
 int store_sweep(struct store *s, int64_t older_s);
 

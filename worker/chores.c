@@ -5,7 +5,7 @@
 #include "worker/tally.h"
 #include "worker/upkeep.h"
 
-enum { TICK_MS = 1000, JITTER_MS = 100, COLLECT_EVERY = 5, POST_MS = 500 };
+enum { TICK_MS = 1000, JITTER_MS = 100, COLLECT_EVERY = 5, SWEEP_EVERY = 3600, POST_MS = 500 };
 
 /* A second, give or take: workers that started together drift apart. */
 static int64_t jittered_ms(void) {
@@ -20,6 +20,7 @@ static void work_tick(void *ctx) {
     int n = 0;
     if (upkeep_tick(c->o.pool, c->o.conf->lease_ms, &f) != ERR_OK)
         return; /* duty tells of misses */
+    if (c->n_ticks % SWEEP_EVERY == 1) upkeep_sweep(c->o.store);
     if (c->n_ticks % COLLECT_EVERY != 0) return;
     enum err rc = upkeep_collect(c->o.pool, c->o.store, &n, &f);
     if (rc != ERR_OK && rc != ERR_UNAVAILABLE) log_fail(LOG_WARN, "gc.failed", &f);

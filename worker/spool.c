@@ -187,29 +187,37 @@ out:
     return rc;
 }
 
-static bool read_note(struct spool *s, struct spool_entry *e, const char *dir, const char *name) {
+/* ERR_NOT_FOUND and ERR_CORRUPT are answers about the note; all else is about this moment. */
+static enum err read_note(struct spool *s, struct spool_entry *e, const char *dir,
+                          const char *name) {
     char path[SPOOL_NAME_MAX + 32], *text = mem_take(1, NOTE_MAX);
-    bool is_ok = false;
+    enum err rc = ERR_OK;
+    if (!text) return ERR_NOMEM;
     snprintf(path, sizeof(path), "%.127s/%s", dir, name);
-    int fd = text ? openat(s->dir_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    int fd = openat(s->dir_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd >= 0) {
         ssize_t n = read(fd, text, NOTE_MAX);
-        is_ok = n > 0 && parse_entry(e, (struct str){text, (size_t)n}) == ERR_OK;
+        rc = n < 0 ? ERR_IO : parse_entry(e, (struct str){text, (size_t)n});
         close(fd);
+    } else {
+        rc = errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_IO;
     }
     mem_free(text);
-    return is_ok;
+    return rc == ERR_OK || rc == ERR_NOMEM || rc == ERR_IO || rc == ERR_NOT_FOUND ? rc
+                                                                                  : ERR_CORRUPT;
 }
 
 /* The names must say the same as the note inside: a directory moved by hand is not trusted. */
-static bool read_entry(struct spool *s, struct spool_entry *e, const char *name) {
+static enum err read_entry(struct spool *s, struct spool_entry *e, const char *name) {
     *e = (struct spool_entry){0};
-    if (!read_note(s, e, name, "deliver.json")) {
+    enum err rc = read_note(s, e, name, "deliver.json");
+    if (rc == ERR_NOT_FOUND || rc == ERR_CORRUPT) {
         *e = (struct spool_entry){0};
-        if (!read_note(s, e, name, "attempt.json")) return false;
+        rc = read_note(s, e, name, "attempt.json");
     }
+    if (rc != ERR_OK) return rc;
     name_entry(s, e);
-    return strcmp(e->name, name) == 0;
+    return strcmp(e->name, name) == 0 ? ERR_OK : ERR_CORRUPT;
 }
 
 static void drop_dir(struct spool *s, const char *name) {
@@ -230,12 +238,11 @@ int spool_list(struct spool *s, struct spool_entry *out, int max) {
     const struct dirent *d;
     while (n < max && (d = readdir(dir)) != NULL) {
         if (d->d_name[0] == '.' || strcmp(d->d_name, "lock") == 0) continue;
-        if (read_entry(s, &out[n], d->d_name)) {
-            n++;
-        } else {
-            log_line(LOG_WARN, "spool.unreadable", "name=%.64s", d->d_name);
-            drop_dir(s, d->d_name);
-        }
+        enum err rc = read_entry(s, &out[n], d->d_name);
+        n += rc == ERR_OK;
+        if (rc == ERR_OK) continue;
+        log_line(LOG_WARN, "spool.unreadable", "name=%.64s code=%s", d->d_name, err_name(rc));
+        if (rc == ERR_CORRUPT || rc == ERR_NOT_FOUND) drop_dir(s, d->d_name);
     }
     closedir(dir);
     return n;

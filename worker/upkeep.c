@@ -7,7 +7,8 @@
 #include "common/queue.h"
 #include "common/receipt.h"
 
-enum { TEMP_OLD_S = 24 * 3600 };
+/* An upload outlives the record of any job that could name it (30 days). */
+enum { TEMP_OLD_S = 24 * 3600, UPLOAD_OLD_S = 31 * 24 * 3600 };
 
 enum err upkeep_tick(struct redis_pool *pool, int64_t lease_ms, struct fail *f) {
     struct redis *r = NULL;
@@ -63,6 +64,12 @@ enum err upkeep_collect(struct redis_pool *pool, struct store *store, int *n_rem
     queue_gc_free(gc);
     redis_pool_give(pool, r);
     mem_free(gc);
-    store_sweep(store, TEMP_OLD_S);
     return rc;
+}
+
+void upkeep_sweep(struct store *store) {
+    int n_temps = store_sweep(store, TEMP_OLD_S);
+    int n_uploads = store_expire_uploads(store, UPLOAD_OLD_S);
+    if (n_temps + n_uploads > 0)
+        log_line(LOG_INFO, "store.swept", "temps=%d uploads=%d", n_temps, n_uploads);
 }

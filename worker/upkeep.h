@@ -16,4 +16,7 @@ MUST_CHECK enum err upkeep_tick(struct redis_pool *pool, int64_t lease_ms, struc
 MUST_CHECK enum err upkeep_collect(struct redis_pool *pool, struct store *store, int *n_removed,
                                    struct fail *f);
 
+/* Once an hour: temporary files of the dead, and uploads that no job can name any more. */
+void upkeep_sweep(struct store *store);
+
 #endif

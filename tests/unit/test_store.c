@@ -186,6 +186,27 @@ static void the_same_upload_twice_is_one_object(void) {
     close_and_wipe();
 }
 
+static void old_uploads_go_and_those_put_again_stay(void) {
+    struct store_upload up;
+    struct store_object o;
+    struct store_found found;
+    struct fail f = {0};
+    char path[256];
+    static const struct timespec long_ago[2] = {{1000, 0}, {1000, 0}};
+    open_fresh();
+    for (int i = 0; i < 3; i++) { /* put, made old, put again; then made old for good */
+        CHECK_OK(store_upload_begin(&store, &up, 100, &f), &f);
+        CHECK_OK(store_upload_add(&up, "abc", 3, &f), &f);
+        CHECK_OK(store_upload_end(&up, &o, "png", &f), &f);
+        CHECK_INT(store_expire_uploads(&store, 3600), 0);
+        snprintf(path, sizeof(path), "%s/obj/%s", dir, o.key);
+        CHECK_INT(utimensat(AT_FDCWD, path, long_ago, 0), 0);
+    }
+    CHECK_INT(store_expire_uploads(&store, 3600), 1);
+    CHECK_INT(store_find(&store, &found, o.key, &f), ERR_NOT_FOUND);
+    close_and_wipe();
+}
+
 static void an_upload_over_its_cap_leaves_nothing(void) {
     struct store_upload up;
     struct fail f = {0};
@@ -271,6 +292,7 @@ static const struct test tests[] = {
     TEST(a_name_never_changes_its_meaning),
     TEST(removing_twice_is_fine_and_leaves_nothing),
     TEST(the_same_upload_twice_is_one_object),
+    TEST(old_uploads_go_and_those_put_again_stay),
     TEST(an_upload_over_its_cap_leaves_nothing),
     TEST(a_full_disk_is_said_and_leaves_nothing),
     TEST(kill_9_while_writing_leaves_whole_objects_only),
