@@ -42,7 +42,7 @@ def mutated(text: str, name: str, old: str, new: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", help="mutants whose name contains this")
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()

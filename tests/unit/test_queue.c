@@ -772,6 +772,8 @@ static void a_killed_redis_is_unavailable_at_once_and_back_with_all_jobs(void) {
     struct queue_claim c;
     enum queue_verdict verdict;
     struct queue_beat beat = {.phase = "denoise", .progress = 50};
+    /* With everysec a write may wait for the disk, and a kill would lose it. */
+    plain("CONFIG", "SET", "appendfsync", "always");
     submit("video_1");
     submit("video_2");
     CHECK_OK(claim_as(&c, "w1"), &f);
