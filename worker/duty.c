@@ -17,7 +17,8 @@ enum {
     RETRY_MAX_MS = 5000,
     DISK_RETRY_MS = 5000,
     SHIFT_MAX = 7,
-    UPLOAD_PERCENT = 99
+    UPLOAD_PERCENT = 99,
+    STALL_STEPS = 20
 };
 
 static void on_pulse(void *ctx);
@@ -144,6 +145,7 @@ static void begin_running(struct duty *d, const struct queue_claim *claim) {
     d->stop = DUTY_GO_ON;
     d->try = claim->try;
     d->started_ms = d->sign_ms = now_mono_ms();
+    d->gap_ms = 0;
     d->progress = (struct wire_progress){.phase = "loading", .eta_ms = -1};
     d->is_dirty = false;
     d->beating.sent_ms = d->started_ms;
@@ -275,12 +277,19 @@ static void send_beat(struct duty *d, int64_t now) {
     must_work(d, work_beat, after_beat);
 }
 
+/* A large model on a slow device may need minutes for one step: what it needed so far is the
+ * measure. */
+static int64_t stall_limit_ms(const struct duty *d) {
+    int64_t usual = STALL_STEPS * d->gap_ms;
+    return usual > d->o.conf->stall_ms ? usual : d->o.conf->stall_ms;
+}
+
 static void on_pulse(void *ctx) {
     struct duty *d = ctx;
     int64_t now = now_mono_ms();
     if (d->state != DUTY_RUNNING && d->state != DUTY_DELIVERING) return;
     loop_timer_set(d->pulse, PULSE_MS);
-    if (d->state == DUTY_RUNNING && now - d->sign_ms > d->o.conf->stall_ms) {
+    if (d->state == DUTY_RUNNING && now - d->sign_ms > stall_limit_ms(d)) {
         log_line(LOG_ERROR, "job.stalled", "job=%s silent_ms=%lld", d->entry.id,
                  (long long)(now - d->sign_ms));
         d->sign_ms = now;
@@ -406,8 +415,10 @@ void duty_on_ready(void *ctx) {
 void duty_on_progress(void *ctx, const struct wire_progress *p) {
     struct duty *d = ctx;
     if (d->state != DUTY_RUNNING) return;
+    int64_t now = now_mono_ms();
+    d->gap_ms = (d->gap_ms * 7 + (now - d->sign_ms)) / 8; /* a mean that follows slowly */
     d->progress = *p;
-    d->sign_ms = now_mono_ms();
+    d->sign_ms = now;
     d->is_dirty = true;
 }
 

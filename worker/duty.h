@@ -73,6 +73,7 @@ struct duty {
     int try;      /* attempt of the running job, 1 first */
     int n_misses; /* Redis did not answer so many times in a row */
     int64_t started_ms, sign_ms;
+    int64_t gap_ms;           /* mean time between signs of life of the job */
     struct spool_entry entry; /* of the job; the work of an ending may write to it */
     struct wire_progress progress;
     struct duty_claiming claiming;

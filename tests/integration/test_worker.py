@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import ssl
 import subprocess
 import time
 
@@ -135,6 +136,33 @@ def test_webhooks_are_signed_retried_and_equal(stack):
         assert len(receiver.calls) == 2
 
 
+def test_a_certificate_that_does_not_verify_gets_no_event(stack, tmp_path):
+    """https is never downgraded: a self-signed receiver sees a broken handshake and no body."""
+    key, cert = tmp_path / "k.pem", tmp_path / "c.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert,
+                    "-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
+                   check=True, capture_output=True)
+    with Receiver() as receiver:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        receiver.server.socket = context.wrap_socket(receiver.server.socket, server_side=True)
+        job = stack.create(steps=1, webhook_url=receiver.url.replace("http:", "https:"))["id"]
+        assert stack.wait_for(job)["status"] == "completed"
+        until(lambda: "webhook.sent event=evt_" + job[6:] in stack.log("worker0"), 20, "it was tried")
+        line = next(x for x in stack.log("worker0").splitlines() if "event=evt_" + job[6:] in x)
+        assert "status=0" in line and "certificate" in line.lower() and receiver.calls == []
+
+
+def test_no_packet_goes_to_a_private_address_unless_allowed():
+    """The server lets the URL pass here; the worker's own gate stands."""
+    with Stack(servers=1, workers=1, server_args=["--webhook-private", "--webhook-http"]) as s, \
+            Receiver() as receiver:
+        job = s.create(steps=1, webhook_url=receiver.url)["id"]
+        assert s.wait_for(job)["status"] == "completed"
+        until(lambda: s.redis("ZCARD", "{misora}:whdead") == 1, 20, "the entry was listed as dead")
+        assert receiver.calls == []
+
+
 def test_what_was_deleted_leaves_the_disk(stack):
     job = stack.create(steps=1)["id"]
     stack.wait_for(job)
@@ -150,7 +178,7 @@ def test_a_hung_child_is_killed_and_the_job_runs_again():
         computing(s, job)
         for pid in s.children("worker0"):
             os.kill(pid, signal.SIGSTOP)
-        until(lambda: field(s, job, "crash") == "1", 10, "the stall was seen")
+        until(lambda: field(s, job, "crash") == "1", 20, "the stall was seen")
         assert s.wait_for(job)["status"] == "completed"
         assert len([p for p in objects(s, job) if p.suffix == ".mp4"]) == 1
 
