@@ -8,19 +8,13 @@
 #include "engine/mask.h"
 #include "engine/rng.h"
 
-/* A window is the frames first .. first+n-1 of the canvas; `done` of them exist already. */
-struct window {
-    int64_t first, n, done;
-};
-
-/* The buffers of one window. */
+/* One run and its buffers. */
 struct job {
     struct dit *dit;
     const struct denoise_canvas *canvas;
     const struct denoise_text *text;
     const struct denoise_opts *o;
     struct pool *pool, *step;
-    struct window window;
     struct mask_grid grid;
     int64_t n_values, n_tokens;
     float *noise, *known, *level, *v, *u; /* host */
@@ -29,32 +23,8 @@ struct job {
     struct tensor latent, velocity, index; /* device */
     struct dit_shape shape;
     struct dit_times times;
-    int n_done, n_total; /* steps over all windows */
+    int n_done; /* steps */
 };
-
-static int64_t window_frames(const struct denoise_canvas *c, const struct denoise_opts *o) {
-    return o->window > 0 && o->window < c->L ? o->window : c->L;
-}
-
-/* The window after `w`; n = 0 when the canvas is full. The last one moves back to stay whole. */
-static struct window next_window(const struct window *w, const struct denoise_canvas *c,
-                                 const struct denoise_opts *o) {
-    int64_t end = w->first + w->n, n = window_frames(c, o);
-    if (w->n == 0) return (struct window){0, n, 0};
-    if (end >= c->L) return (struct window){0};
-    int64_t overlap = o->overlap > 0 && o->overlap < n ? o->overlap : 1;
-    int64_t first = end - overlap;
-    if (first + n > c->L) first = c->L - n;
-    return (struct window){first, n, end - first};
-}
-
-int denoise_n_steps(const struct denoise_canvas *c, const struct denoise_opts *o) {
-    int n = 0;
-    struct window w = next_window(&(struct window){0}, c, o);
-    for (; w.n > 0; w = next_window(&w, c, o))
-        n += o->schedule.n;
-    return n;
-}
 
 static void drop_buffers(struct job *j) {
     sampler_free(&j->sampler);
@@ -69,7 +39,7 @@ static void drop_buffers(struct job *j) {
 static enum err take_buffers(struct job *j, struct fail *f) {
     enum err rc = ERR_OK;
     const struct denoise_canvas *c = j->canvas;
-    int64_t dims[] = {j->window.n, c->h, c->w, c->C};
+    int64_t dims[] = {c->L, c->h, c->w, c->C};
     j->n_values = dims[0] * dims[1] * dims[2] * dims[3];
     j->noise = mem_take((size_t)j->n_values, sizeof *j->noise);
     j->known = mem_take((size_t)j->n_values, sizeof *j->known);
@@ -86,21 +56,19 @@ out:
     return rc;
 }
 
-/* Noise, known content and levels of the frames of this window. */
-static void fill_inputs(struct job *j, const float *made) {
+/* Noise, known content and levels. */
+static void fill_inputs(struct job *j) {
     const struct denoise_canvas *c = j->canvas;
-    int64_t frame = c->h * c->w, first = j->window.first * frame, n = j->window.n * frame;
+    int64_t n_places = j->n_values / c->C;
+    size_t bytes = (size_t)j->n_values * sizeof *j->noise;
     if (j->o->noise)
-        memcpy(j->noise, j->o->noise + first * c->C, (size_t)j->n_values * sizeof *j->noise);
+        memcpy(j->noise, j->o->noise, bytes);
     else
-        rng_normal_fill(j->o->seed, RNG_STREAM_LATENT, (uint64_t)(first * c->C), j->noise,
-                        j->n_values);
-    for (int64_t i = 0; i < n; i++)
-        j->level[i] = c->level ? c->level[first + i] : 1.0f;
-    if (c->known) memcpy(j->known, c->known + first * c->C, (size_t)j->n_values * sizeof *j->known);
-    int64_t n_made = j->window.done * frame;
-    memcpy(j->known, made + first * c->C, (size_t)(n_made * c->C) * sizeof *j->known);
-    memset(j->level, 0, (size_t)n_made * sizeof *j->level);
+        rng_normal_fill(j->o->seed, RNG_STREAM_LATENT, (uint64_t)(c->first * c->h * c->w * c->C),
+                        j->noise, j->n_values);
+    for (int64_t i = 0; i < n_places; i++)
+        j->level[i] = c->level ? c->level[i] : 1.0f;
+    if (c->known) memcpy(j->known, c->known, bytes);
     mask_shrink(j->level, &j->grid);
 }
 
@@ -141,7 +109,7 @@ static enum err guide(struct job *j, struct fail *f) {
     }
     if (sum != 0 || sum != sum)
         return FAIL(f, ERR_CORRUPT, "the model gave infinite numbers at step %d of %d",
-                    j->n_done + 1, j->n_total);
+                    j->n_done + 1, j->o->schedule.n);
     return ERR_OK;
 }
 
@@ -154,57 +122,45 @@ static enum err run_step(struct job *j, struct fail *f) {
     TRY(guide(j, f));
     sampler_step(&j->sampler, j->v);
     j->n_done++;
-    if (j->o->on_step) TRY(j->o->on_step(j->o->ctx, j->n_done, j->n_total, f));
+    if (j->o->on_step) TRY(j->o->on_step(j->o->ctx, j->n_done, j->o->schedule.n, f));
 out:
     return rc;
 }
 
-static enum err run_window(struct job *j, float *out, struct fail *f) {
+static enum err run_steps(struct job *j, float *out, struct fail *f) {
     enum err rc = ERR_OK;
     const struct denoise_canvas *c = j->canvas;
-    struct pool_mark mark = pool_mark(j->pool);
     const int *p = j->dit->config.patch_size.v;
-    j->grid = (struct mask_grid){j->window.n, c->h, c->w, p[0], p[1], p[2]};
-    TRY(dit_shape_make(j->dit, &j->shape, j->window.n, c->h, c->w, j->pool, f));
+    j->grid = (struct mask_grid){c->L, c->h, c->w, p[0], p[1], p[2]};
+    TRY(dit_shape_make(j->dit, &j->shape, c->L, c->h, c->w, j->pool, f));
     j->n_tokens = j->shape.T * j->shape.H * j->shape.W;
     TRY(take_buffers(j, f));
-    fill_inputs(j, out);
+    fill_inputs(j);
     struct sampler_begin begin = {j->n_values / c->C, c->C, j->noise, j->known, j->level};
     TRY(sampler_make(&j->sampler, j->o->kind, &j->o->schedule, &begin, f));
     for (int i = 0; i < j->o->schedule.n; i++)
         TRY(run_step(j, f));
-    memcpy(out + j->window.first * c->h * c->w * c->C, j->sampler.x,
-           (size_t)j->n_values * sizeof *out);
+    memcpy(out, j->sampler.x, (size_t)j->n_values * sizeof *out);
 out:
-    pool_rewind(j->pool, mark);
     return rc;
 }
 
 enum err denoise_run(struct dit *d, float *out, const struct denoise_canvas *canvas,
                      const struct denoise_text *text, const struct denoise_opts *o,
                      struct pool *pool, struct pool *step, struct fail *f) {
-    enum err rc = ERR_OK;
-    int n_done = 0, n_total = denoise_n_steps(canvas, o);
+    struct pool_mark mark = pool_mark(pool);
+    struct job j = {.dit = d, .canvas = canvas, .text = text, .o = o, .pool = pool, .step = step};
     ASSERT(o->guidance <= 1 || text->negative);
     if (canvas->C != d->config.in_channels)
         return FAIL(f, ERR_INPUT, "latents of %lld channels; the model has %d",
                     (long long)canvas->C, d->config.in_channels);
-    struct window w = next_window(&(struct window){0}, canvas, o);
-    for (; w.n > 0; w = next_window(&w, canvas, o)) {
-        struct job j = {.dit = d,
-                        .canvas = canvas,
-                        .text = text,
-                        .o = o,
-                        .pool = pool,
-                        .step = step,
-                        .window = w,
-                        .n_done = n_done,
-                        .n_total = n_total};
-        rc = run_window(&j, out, f);
-        n_done = j.n_done;
-        drop_buffers(&j);
-        TRY(rc);
-    }
-out:
+    enum err rc = run_steps(&j, out, f);
+    drop_buffers(&j);
+    pool_rewind(pool, mark);
     return rc;
+}
+
+double denoise_bytes(const struct dit *d, const struct denoise_canvas *c) {
+    double n_values = (double)c->L * (double)c->h * (double)c->w * (double)c->C;
+    return 2 * n_values * sizeof(float) + dit_bytes(d, c->L, c->h, c->w);
 }

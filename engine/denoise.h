@@ -1,8 +1,6 @@
-/* denoise.h - the loop: schedule, transformer, guidance and sampler over a canvas of latents.
+/* denoise.h - the loop: schedule, transformer, guidance and sampler over one canvas of latents.
  *
- * A canvas longer than the window of the model is made piece by piece: the last frames of one
- * window are the known first frames of the next. Noise belongs to latent places of the canvas,
- * not to windows. Host memory at the door, device memory inside. */
+ * Host memory at the door, device memory inside. On the thread of the device. */
 #ifndef ENGINE_DENOISE_H
 #define ENGINE_DENOISE_H
 
@@ -13,6 +11,9 @@ struct denoise_canvas {
     int64_t L, h, w, C;
     const float *known; /* [L,h,w,C], or NULL */
     const float *level; /* [L,h,w], or NULL when all is free */
+    /* Place of latent frame 0 in the clip that the canvas is a window of: noise belongs to places
+     * of the clip. */
+    int64_t first;
 };
 
 struct denoise_opts {
@@ -20,8 +21,7 @@ struct denoise_opts {
     enum sampler_kind kind;
     double guidance; /* at most 1: the negative text is not used */
     uint64_t seed;
-    const float *noise;      /* [L,h,w,C] instead of the seed's, or NULL: for golden tests */
-    int64_t window, overlap; /* latent frames; window 0 = all at once */
+    const float *noise; /* [L,h,w,C] instead of the seed's, or NULL: for golden tests */
     /* After each step; anything but ERR_OK stops the run. May be NULL. */
     enum err (*on_step)(void *ctx, int done, int total, struct fail *f);
     void *ctx;
@@ -31,12 +31,14 @@ struct denoise_text {
     const struct dit_text *words, *negative; /* negative may be NULL without guidance */
 };
 
-/* out [L,h,w,C]. `pool` gives the buffers of a window, `step` the scratch of a forward pass; both
- * are back where they were afterwards. */
+/* out [L,h,w,C]. `pool` gives the buffers of the run, `step` the scratch of a forward pass; both
+ * are back where they were afterwards. ERR_INPUT when the canvas does not fit the transformer,
+ * ERR_CORRUPT when the model gives infinite numbers. */
 MUST_CHECK enum err denoise_run(struct dit *d, float *out, const struct denoise_canvas *canvas,
                                 const struct denoise_text *text, const struct denoise_opts *o,
                                 struct pool *pool, struct pool *step, struct fail *f);
-/* Forward passes of the transformer that a run takes: for progress and cost. */
-int denoise_n_steps(const struct denoise_canvas *canvas, const struct denoise_opts *o);
+/* Bytes of device memory that a run of this canvas takes from both pools, near enough to refuse
+ * one that is far too large. */
+double denoise_bytes(const struct dit *d, const struct denoise_canvas *canvas);
 
 #endif

@@ -245,3 +245,19 @@ out:
     pool_rewind(step, mark);
     return rc;
 }
+
+double dit_bytes(const struct dit *d, int64_t F, int64_t h, int64_t w) {
+    const struct dit_config *c = &d->config;
+    const int *p = c->patch_size.v;
+    double cell = (double)p[0] * p[1] * p[2], width = (double)dit_config_width(c);
+    double n_tokens = (double)F * (double)h * (double)w / cell;
+    /* x and the scratch of a block: n, q, k, v and the wide one; afterwards the cells of the head,
+     * which find room in the same place; a row of positions; the number of its timestep. */
+    double per_token = 5 * width + c->ffn_dim + c->head_dim + 1;
+    return n_tokens * per_token * sizeof(float);
+}
+
+double dit_text_bytes(const struct dit *d, int64_t n_rows) {
+    return 2.0 * d->config.n_layers * (double)n_rows * (double)dit_config_width(&d->config) *
+           sizeof(float);
+}

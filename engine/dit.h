@@ -64,6 +64,11 @@ MUST_CHECK enum err dit_shape_make(struct dit *d, struct dit_shape *out, int64_t
 /* out [F,h,w,C]: the velocity, eps - x0. */
 MUST_CHECK enum err dit_forward(struct dit *d, struct tensor *out, const struct dit_input *in,
                                 struct pool *step, struct fail *f);
+/* Bytes of device memory that positions and one forward pass of a latent [F,h,w] take. Floating
+ * point, because it must also be an answer to sizes that are out of all reason. */
+double dit_bytes(const struct dit *d, int64_t F, int64_t h, int64_t w);
+/* Bytes that the words of one prompt keep. */
+double dit_text_bytes(const struct dit *d, int64_t n_rows);
 /* Sinusoid of a timestep, cosines first; dim is even. For tests. */
 void dit_time_sinusoid(float *out, double t, int dim);
 

@@ -3,36 +3,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/arena.h"
 #include "common/base/assert.h"
 #include "common/base/mem.h"
-#include "engine/denoise.h"
-#include "engine/engine_folder.h"
+#include "engine/engine_own.h"
 #include "engine/mask.h"
-#include "engine/text.h"
 #include "engine/text_clean.h"
-#include "engine/tokenizer.h"
-#include "engine/vae.h"
 
-/* Rows of text that the transformer was trained to see, with padding. */
-enum { TEXT_ROWS = 512, POOL_BLOCK_BYTES = 16 << 20 };
+enum {
+    POOL_BLOCK_BYTES = 16 << 20,
+    HOST_BLOCK_BYTES = 1 << 20,
+    KEEP_BYTES = 64 << 20, /* what a pool keeps from one job to the next */
+    CANVAS_MAX = 1 << 14,  /* of pixels of a side and of latent frames: products stay in 63 bits */
+};
 
 static const size_t process_max_bytes = (size_t)1 << 40;
 static const size_t job_max_bytes = (size_t)8 << 30;
-
-struct engine {
-    struct engine_folder folder;
-    struct engine_caps caps;
-    struct engine_hooks hooks;
-    struct grid grid;
-    struct device dev;
-    struct pool process, job, step; /* weights; words and caches; scratch of one pass */
-    struct arena host;              /* tensors handed out to the job */
-    struct tokenizer *tokenizer;
-    struct text *text;
-    struct dit *dit;
-    struct vae *vae;
-};
 
 static void say(struct engine *e, const char *event, const char *text) {
     if (e->hooks.log) e->hooks.log(e->hooks.ctx, event, text);
@@ -49,7 +34,7 @@ static void tell(struct engine *e, enum engine_phase phase, int step, int total,
     if (!e->hooks.progress) return;
     struct engine_progress p = {.phase = phase, .step = step, .total = total, .eta_s = -1};
     if (step > 0) p.eta_s = (double)(device_now_ns() - started_ns) * 1e-9 * (total - step) / step;
-    e->hooks.progress(e->hooks.ctx, &p);
+    if (engine_render_place(e, &p)) e->hooks.progress(e->hooks.ctx, &p);
 }
 
 static void fill_caps(struct engine *e) {
@@ -109,22 +94,30 @@ out:
     return rc;
 }
 
+static void make_pools(struct engine *e, size_t max_bytes) {
+    e->job_budget.max_bytes = max_bytes ? max_bytes : job_max_bytes;
+    pool_make(&e->process, &e->dev, POOL_BLOCK_BYTES, process_max_bytes);
+    pool_make(&e->job, &e->dev, POOL_BLOCK_BYTES, 0);
+    pool_make(&e->step, &e->dev, POOL_BLOCK_BYTES, 0);
+    pool_make(&e->host, &e->host_dev, HOST_BLOCK_BYTES, 0);
+    pool_share(&e->job, &e->job_budget);
+    pool_share(&e->step, &e->job_budget);
+    pool_share(&e->host, &e->job_budget);
+}
+
 enum err engine_open(struct engine **out, const char *folder, const struct engine_opts *opts,
                      struct fail *f) {
     enum err rc = ERR_OK;
-    size_t max = opts->job_max_bytes ? opts->job_max_bytes : job_max_bytes;
     struct engine *e = mem_take(1, sizeof *e);
     *out = NULL;
     if (!e) return FAIL(f, ERR_NOMEM, "no memory for the engine");
     e->hooks = opts->hooks;
-    arena_make(&e->host, max);
     TRY(engine_folder_read(&e->folder, folder, f));
     TRY(device_open(&e->dev, opts->device ? opts->device : "cpu", opts->n_threads, f));
+    TRY(device_open(&e->host_dev, "ref", 1, f)); /* its memory is that of the host */
     e->dev.say = e->hooks.log;
     e->dev.say_ctx = e->hooks.ctx;
-    pool_make(&e->process, &e->dev, POOL_BLOCK_BYTES, process_max_bytes);
-    pool_make(&e->job, &e->dev, POOL_BLOCK_BYTES, max);
-    pool_make(&e->step, &e->dev, POOL_BLOCK_BYTES, max);
+    make_pools(e, opts->job_max_bytes);
     TRY(open_parts(e, f));
     fill_caps(e);
     say(e, "engine.open", e->caps.device);
@@ -142,13 +135,12 @@ void engine_close(struct engine *e) {
     text_close(e->text);
     dit_close(e->dit);
     vae_close(e->vae);
-    if (e->dev.ops) {
-        pool_free(&e->step);
-        pool_free(&e->job);
-        pool_free(&e->process);
-    }
+    pool_free(&e->host);
+    pool_free(&e->step);
+    pool_free(&e->job);
+    pool_free(&e->process);
+    device_close(&e->host_dev);
     device_close(&e->dev);
-    arena_free(&e->host);
     mem_free(e);
 }
 
@@ -162,28 +154,54 @@ void engine_hooks_set(struct engine *e, const struct engine_hooks *hooks) {
     e->dev.say_ctx = hooks->ctx;
 }
 
-enum err engine_canvas_check(const struct engine *e, const struct canvas *c, struct fail *f) {
-    if (grid_is_legal(&e->grid, c)) return ERR_OK;
-    return FAIL(f, ERR_INPUT,
-                "%d x %d with %d frames: width and height must be multiples of %d, frames one "
-                "more than a multiple of %d",
-                c->width, c->height, c->n_frames, e->caps.multiple_px, e->caps.frame_step);
-}
-
-/* A host tensor of the job. */
-static enum err take_host(struct engine *e, struct tensor *out, int n_dims, const int64_t *dims,
-                          struct fail *f) {
-    *out = tensor_of(NULL, DTYPE_F32, n_dims, dims);
-    out->data = arena_take(&e->host, tensor_bytes(out));
-    if (!out->data) return FAIL(f, ERR_NOMEM, "no memory for %zu bytes", tensor_bytes(out));
-    return ERR_OK;
-}
-
 static void latent_dims(const struct engine *e, const struct canvas *c, int64_t dims[4]) {
     dims[0] = grid_latent_frames(&e->grid, c->n_frames);
     dims[1] = c->height / e->grid.factor_s;
     dims[2] = c->width / e->grid.factor_s;
     dims[3] = e->caps.latent_channels;
+}
+
+struct window_plan engine_window_plan(const struct engine *e, int64_t n_latents) {
+    return (struct window_plan){n_latents, e->caps.window_latents, e->caps.overlap_latents};
+}
+
+/* Bytes of the biggest window: two prompts, then denoising or decoding, whichever takes more. */
+static double window_bytes(const struct engine *e, const struct canvas *c) {
+    int64_t dims[4];
+    latent_dims(e, c, dims);
+    struct window_plan plan = engine_window_plan(e, dims[0]);
+    int64_t n = window_at(&plan, window_count(&plan) - 1).n;
+    struct vae_shape one_latent = {.T = 1, .H = dims[1], .W = dims[2]};
+    struct denoise_canvas canvas = {.L = n, .h = dims[1], .w = dims[2], .C = dims[3]};
+    double denoise = denoise_bytes(e->dit, &canvas);
+    double decode = vae_stream_bytes(e->vae, VAE_DECODE, &one_latent);
+    return 2 * dit_text_bytes(e->dit, ENGINE_TEXT_ROWS) + (denoise > decode ? denoise : decode);
+}
+
+enum err engine_canvas_check(const struct engine *e, const struct canvas *c, struct fail *f) {
+    const double mib = 1 << 20;
+    if (!grid_is_legal(&e->grid, c))
+        return FAIL(f, ERR_INPUT,
+                    "%d x %d with %d frames: width and height must be multiples of %d, frames one "
+                    "more than a multiple of %d",
+                    c->width, c->height, c->n_frames, e->caps.multiple_px, e->caps.frame_step);
+    if (c->width > CANVAS_MAX || c->height > CANVAS_MAX ||
+        grid_latent_frames(&e->grid, c->n_frames) > CANVAS_MAX)
+        return FAIL(f, ERR_LIMIT, "%d x %d with %d frames: at most %d pixels a side, %d frames",
+                    c->width, c->height, c->n_frames, CANVAS_MAX,
+                    grid_pixel_frames(&e->grid, CANVAS_MAX));
+    double need = window_bytes(e, c), max = (double)e->job_budget.max_bytes;
+    if (need > max)
+        return FAIL(f, ERR_LIMIT,
+                    "%d x %d with %d frames needs about %.0f MiB, a job may have %.0f", c->width,
+                    c->height, c->n_frames, need / mib, max / mib);
+    return ERR_OK;
+}
+
+/* A host tensor of the job. */
+static enum err take_host(struct engine *e, struct tensor *out, int n_dims, const int64_t *dims,
+                          struct fail *f) {
+    return pool_take(&e->host, out, DTYPE_F32, n_dims, dims, f);
 }
 
 static enum err encode_one(struct engine *e, struct tensor *out, const char *prompt,
@@ -195,7 +213,7 @@ static enum err encode_one(struct engine *e, struct tensor *out, const char *pro
     struct tensor rows;
     buf_make(&clean, TOKENIZER_TEXT_BYTES_MAX);
     TRY(text_clean(&clean, str_of(prompt ? prompt : ""), f));
-    TRY(tokenizer_encode(e->tokenizer, &ids, str_of(buf_str(&clean)), TEXT_ROWS, f));
+    TRY(tokenizer_encode(e->tokenizer, &ids, str_of(buf_str(&clean)), ENGINE_TEXT_ROWS, f));
     if (ids.was_cut) say(e, "prompt.cut", "the prompt is longer than the model reads");
     int64_t dims[] = {ids.n, e->dit->config.text_dim};
     TRY(take_host(e, out, 2, dims, f));
@@ -269,6 +287,7 @@ enum err engine_known_make(struct engine *e, struct engine_known *known,
     latent_dims(e, canvas, dims);
     TRY(take_host(e, &known->latent, 4, dims, f));
     TRY(take_host(e, &known->level, 3, dims, f));
+    memset(known->latent.data, 0, tensor_bytes(&known->latent));
     for (int64_t i = 0, n = tensor_count(&known->level); i < n; i++)
         ((float *)known->level.data)[i] = 1.0f;
 out:
@@ -283,7 +302,7 @@ static enum err take_text(struct engine *e, struct dit_text *out, const struct t
     struct tensor on_device;
     TRY(pool_take_2d(&e->step, &on_device, rows->dim[0], rows->dim[1], f));
     op_upload(&e->dev, &on_device, rows->data);
-    TRY(dit_text_make(e->dit, out, &on_device, TEXT_ROWS, &e->job, &e->step, f));
+    TRY(dit_text_make(e->dit, out, &on_device, ENGINE_TEXT_ROWS, &e->job, &e->step, f));
 out:
     pool_rewind(&e->step, mark);
     return rc;
@@ -336,19 +355,18 @@ enum err engine_denoise(struct engine *e, struct tensor *latent, const struct ca
     int64_t dims[4];
     o.ctx = &ctx;
     o.guidance = params->guidance >= 0 ? params->guidance : e->caps.guidance;
-    o.window = e->caps.window_latents;
-    o.overlap = e->caps.overlap_latents;
     TRY(engine_canvas_check(e, canvas, f));
     latent_dims(e, canvas, dims);
     TRY(make_schedule(e, &o, params, f));
     struct denoise_canvas c = {.L = dims[0], .h = dims[1], .w = dims[2], .C = dims[3]};
+    c.first = params->first_latent;
     if (known) {
         TRY(check_known(e, known, dims, f));
         c.known = known->latent.data;
         c.level = known->level.data;
     }
     struct denoise_text pair = {&text, &negative};
-    tell(e, ENGINE_PHASE_DENOISE, 0, denoise_n_steps(&c, &o), ctx.started_ns);
+    tell(e, ENGINE_PHASE_DENOISE, 0, o.schedule.n, ctx.started_ns);
     TRY(still_wanted(e, f));
     TRY(take_host(e, latent, 4, dims, f));
     TRY(take_text(e, &text, &words->rows, f));
@@ -424,7 +442,7 @@ static void say_spent(struct engine *e) {
 
 void engine_job_end(struct engine *e) {
     say_spent(e);
-    pool_reset(&e->job);
-    pool_reset(&e->step);
-    arena_reset(&e->host);
+    pool_trim(&e->job, KEEP_BYTES);
+    pool_trim(&e->step, KEEP_BYTES);
+    pool_trim(&e->host, 0);
 }

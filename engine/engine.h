@@ -24,9 +24,9 @@ enum engine_phase {
 };
 
 struct engine_progress {
-    enum engine_phase phase;
-    int step, total; /* steps done of the phase: denoise steps, or frames decoded */
-    double eta_s;    /* of this phase; negative while unknown */
+    enum engine_phase phase; /* a long clip alternates between denoising and decoding */
+    int step, total;         /* done of the phase, over the whole clip: steps, or frames */
+    double eta_s;            /* until the call returns; negative while unknown */
 };
 
 /* Every entry may be NULL. */
@@ -40,7 +40,7 @@ struct engine_hooks {
 struct engine_opts {
     const char *device;   /* "cpu" or "ref"; NULL means "cpu" */
     int n_threads;        /* 0 means all cores */
-    size_t job_max_bytes; /* device memory of one job; 0 means 8 GiB */
+    size_t job_max_bytes; /* memory of one job beside the weights; 0 means 8 GiB */
     struct engine_hooks hooks;
 };
 
@@ -58,8 +58,8 @@ struct engine_caps {
     int frame_step;      /* the number of frames is frame_step * n + 1 */
     int latent_channels; /* channels of a known latent */
     int vae_spatial, vae_temporal;
-    int window_latents; /* longest stretch denoised in one piece; 0 means any */
-    int overlap_latents;
+    int window_latents;  /* longest stretch denoised in one piece; 0 means any */
+    int overlap_latents; /* of a stretch with the one before */
     int fps;
     int n_steps;
     double guidance, shift;
@@ -75,7 +75,7 @@ struct engine_params {
     double guidance; /* < 0 means the default; <= 1 switches it off */
     double shift;    /* <= 0 means the default */
     enum engine_solver solver;
-    const char *negative; /* negative prompt, NULL means empty */
+    int64_t first_latent; /* place of the canvas in a longer clip: its share of the noise */
     const float *noise;   /* [L,h,w,C] instead of the seed's; NULL in earnest, for golden tests */
 };
 
@@ -110,9 +110,11 @@ const struct engine_caps *engine_caps(const struct engine *e);
 /* Hooks change with the job. */
 void engine_hooks_set(struct engine *e, const struct engine_hooks *hooks);
 
-/* ERR_INPUT, in words for the caller, when the canvas does not suit the model. */
+/* ERR_INPUT when the canvas does not suit the model, ERR_LIMIT when a window of it would need more
+ * memory than a job may have; both in words for the caller. Allocates nothing. */
 MUST_CHECK enum err engine_canvas_check(const struct engine *e, const struct canvas *canvas,
                                         struct fail *f);
+/* `negative` may be NULL: the empty prompt. */
 MUST_CHECK enum err engine_encode_text(struct engine *e, struct engine_words *words,
                                        const char *prompt, const char *negative, struct fail *f);
 /* latent [L,h,w,C], normalised; the clip has frame_step*n+1 frames. */
@@ -121,14 +123,30 @@ MUST_CHECK enum err engine_encode_video(struct engine *e, struct tensor *latent,
 /* An all-free canvas of latents: latent zero, level 1. */
 MUST_CHECK enum err engine_known_make(struct engine *e, struct engine_known *known,
                                       const struct canvas *canvas, struct fail *f);
-/* latent [L,h,w,C]. known may be NULL. */
+
+/* What a clip is made of. */
+struct engine_render_in {
+    struct canvas canvas;
+    const struct engine_known *known; /* of the whole clip, or NULL */
+    const struct engine_words *words;
+    struct engine_params params;
+};
+
+/* A clip of any length, window by window: each is denoised and decoded, and its frames go to
+ * `each` before the next begins. Window n + 1 begins with the last frames of window n, encoded
+ * anew, because a model knows latent 0 only as a frame without a past; one decoding goes over into
+ * the other within frame_step frames. Memory is that of one window. */
+MUST_CHECK enum err engine_render(struct engine *e, const struct engine_render_in *in,
+                                  engine_frame_fn each, void *ctx, struct fail *f);
+
+/* The two halves of one window. latent [L,h,w,C]; known may be NULL. */
 MUST_CHECK enum err engine_denoise(struct engine *e, struct tensor *latent,
                                    const struct canvas *canvas, const struct engine_known *known,
                                    const struct engine_words *words,
                                    const struct engine_params *params, struct fail *f);
 MUST_CHECK enum err engine_decode(struct engine *e, const struct tensor *latent,
                                   engine_frame_fn each, void *ctx, struct fail *f);
-/* Gives back all that the job took. */
+/* Gives back all that the job took; some memory is kept for the next one. */
 void engine_job_end(struct engine *e);
 
 #endif

@@ -94,6 +94,9 @@ static enum err check(struct engine_folder *m, struct fail *f) {
     if (strcmp(m->prediction, "flow_prediction") != 0)
         return FAIL(f, ERR_UNSUPPORTED, "%.160s: prediction_type \"%s\"; only flow_prediction",
                     m->path, m->prediction);
+    if (m->window_latents == 1)
+        return FAIL(f, ERR_CORRUPT, "%.160s: window_latents is 1, it needs to be 0 or 2 and more",
+                    m->path);
     if (m->window_latents && m->overlap_latents >= m->window_latents)
         return FAIL(f, ERR_CORRUPT,
                     "%.160s: overlap_latents %d needs to be below window_latents %d", m->path,

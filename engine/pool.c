@@ -13,16 +13,27 @@ void pool_make(struct pool *p, struct device *dev, size_t block_bytes, size_t ma
     p->max_bytes = max_bytes;
 }
 
+void pool_share(struct pool *p, struct pool_budget *budget) {
+    ASSERT(p->n_blocks == 0);
+    p->budget = budget;
+    p->max_bytes = budget->max_bytes;
+}
+
+static size_t used_bytes(const struct pool *p) {
+    return p->budget ? p->budget->used_bytes : p->total_bytes;
+}
+
 static enum err add_block(struct pool *p, size_t bytes, struct fail *f) {
     size_t size = bytes > p->block_bytes ? bytes : p->block_bytes;
-    if (p->n_blocks == POOL_BLOCKS_MAX || size > p->max_bytes - p->total_bytes)
-        return FAIL(f, ERR_NOMEM, "%zu MiB more are needed, %zu of %zu MiB are in use", size >> 20,
-                    p->total_bytes >> 20, p->max_bytes >> 20);
+    if (p->n_blocks == POOL_BLOCKS_MAX || size > p->max_bytes - used_bytes(p))
+        return FAIL(f, ERR_LIMIT, "%zu MiB more memory are needed, %zu of %zu MiB are in use",
+                    (size >> 20) + 1, used_bytes(p) >> 20, p->max_bytes >> 20);
     char *data = p->dev->ops->alloc(p->dev, size);
     if (!data) return FAIL(f, ERR_NOMEM, "the device has no %zu MiB left", size >> 20);
     p->dev->n_allocs++;
     p->block[p->n_blocks++] = (struct pool_block){.data = data, .size = size};
     p->total_bytes += size;
+    if (p->budget) p->budget->used_bytes += size;
     return ERR_OK;
 }
 
@@ -47,8 +58,8 @@ enum err pool_take(struct pool *p, struct tensor *out, enum dtype dtype, int n_d
     size_t bytes = tensor_dtype_bytes(dtype);
     for (int i = 0; i < n_dims; i++)
         if (dims[i] < 0 || __builtin_mul_overflow(bytes, (size_t)dims[i], &bytes))
-            return FAIL(f, ERR_NOMEM, "a tensor of that shape does not fit into memory");
-    if (bytes > SIZE_MAX - POOL_ALIGN_BYTES) return FAIL(f, ERR_NOMEM, "a tensor is too large");
+            return FAIL(f, ERR_LIMIT, "a tensor of that shape does not fit into memory");
+    if (bytes > SIZE_MAX - POOL_ALIGN_BYTES) return FAIL(f, ERR_LIMIT, "a tensor is too large");
     bytes = (bytes + POOL_ALIGN_BYTES - 1) & ~(size_t)(POOL_ALIGN_BYTES - 1);
     void *data = NULL;
     enum err rc = find_room(p, bytes ? bytes : POOL_ALIGN_BYTES, &data, f);
@@ -87,8 +98,22 @@ void pool_reset(struct pool *p) {
     pool_rewind(p, (struct pool_mark){0});
 }
 
+static void drop_last_block(struct pool *p) {
+    struct pool_block *b = &p->block[--p->n_blocks];
+    p->dev->ops->release(p->dev, b->data);
+    p->total_bytes -= b->size;
+    if (p->budget) p->budget->used_bytes -= b->size;
+    *b = (struct pool_block){0};
+}
+
+void pool_trim(struct pool *p, size_t keep_bytes) {
+    pool_reset(p);
+    while (p->total_bytes > keep_bytes)
+        drop_last_block(p);
+}
+
 void pool_free(struct pool *p) {
-    for (int i = 0; i < p->n_blocks; i++)
-        p->dev->ops->release(p->dev, p->block[i].data);
+    while (p->n_blocks > 0)
+        drop_last_block(p);
     memset(p, 0, sizeof *p);
 }

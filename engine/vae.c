@@ -118,6 +118,17 @@ out:
     return rc;
 }
 
+double vae_stream_bytes(const struct vae *v, enum vae_direction direction,
+                        const struct vae_shape *latent) {
+    const struct vae_config *c = &v->config;
+    struct vae_shape in = chunk_shape(v, direction, latent);
+    double places = (double)latent->T * (double)latent->H * (double)latent->W;
+    double pixels = places * c->factor_t * c->factor_s * c->factor_s * 3;
+    double patches = (double)in.T * (double)in.H * (double)in.W * (double)in.C;
+    return (patches + (direction == VAE_DECODE ? pixels : places * c->z_dim)) * sizeof(float) +
+           vae_run_bytes(direction == VAE_DECODE ? &v->decoder : &v->encoder, &in);
+}
+
 int64_t vae_stream_frames(const struct vae_stream *s, int64_t n) {
     int64_t factor = s->vae->config.factor_t;
     return s->n_latents == 0 ? 1 + factor * (n - 1) : factor * n;

@@ -48,6 +48,9 @@ void vae_close(struct vae *v); /* NULL is allowed; the weights stay with their p
 MUST_CHECK enum err vae_stream_make(struct vae_stream *s, struct vae *v,
                                     enum vae_direction direction, const struct vae_shape *latent,
                                     struct pool *pool, struct fail *f);
+/* Bytes of device memory that such a stream takes. */
+double vae_stream_bytes(const struct vae *v, enum vae_direction direction,
+                        const struct vae_shape *latent);
 /* latent [n,h,w,z], n = 1 in the first call and at most T later -> *frames [..,H,W,3], not
  * clamped; valid until the next call. */
 MUST_CHECK enum err vae_stream_decode(struct vae_stream *s, struct tensor *frames,

@@ -306,29 +306,48 @@ static int64_t plan_layer(const struct vae_layer *l, struct vae_shape *s) {
     return biggest;
 }
 
-static enum err take_cache(struct vae_run *r, int slot, const struct vae_shape *s, int64_t C,
-                           int64_t n_frames, struct fail *f) {
-    enum err rc = ERR_OK;
-    TRY(pool_take_4d(r->pool, &r->cache[slot], n_frames, s->H, s->W, C, f));
-    op_fill(r->pool->dev, &r->cache[slot], 0.0f);
-out:
-    return rc;
+/* Shapes of the caches of a layer, from `slot` on; returns how many. `before` and `after`: shapes
+ * on both sides of the layer. */
+static int list_caches(struct vae_shape out[2], const struct vae_layer *l,
+                       const struct vae_shape *before, const struct vae_shape *after) {
+    struct vae_shape in = {CACHE_FRAMES, before->H, before->W, l->c_in}, middle = in;
+    middle.C = l->c_out;
+    out[0] = in;
+    out[1] = middle;
+    if (l->kind == VAE_CONV || l->kind == VAE_HEAD) return 1;
+    if (l->kind == VAE_RES) return 2;
+    if (l->kind == VAE_UP) return l->ft == 2;
+    /* Stride 2: one frame to the left is enough. */
+    out[0] = (struct vae_shape){1, after->H, after->W, l->c_out};
+    return l->kind == VAE_DOWN && l->ft == 2;
 }
 
-/* `before` and `after`: shapes on both sides of the layer. */
 static enum err take_caches(struct vae_run *r, const struct vae_layer *l,
                             const struct vae_shape *before, const struct vae_shape *after,
                             struct fail *f) {
     enum err rc = ERR_OK;
-    if (l->kind == VAE_CONV || l->kind == VAE_RES || l->kind == VAE_HEAD)
-        TRY(take_cache(r, l->slot, before, l->c_in, CACHE_FRAMES, f));
-    if (l->kind == VAE_RES) TRY(take_cache(r, l->slot + 1, before, l->c_out, CACHE_FRAMES, f));
-    if (l->kind == VAE_UP && l->ft == 2)
-        TRY(take_cache(r, l->slot, before, l->c_in, CACHE_FRAMES, f));
-    if (l->kind == VAE_DOWN && l->ft == 2) /* stride 2: one frame to the left is enough */
-        TRY(take_cache(r, l->slot, after, l->c_out, 1, f));
+    struct vae_shape shape[2];
+    for (int i = 0, n = list_caches(shape, l, before, after); i < n; i++) {
+        const struct vae_shape *s = &shape[i];
+        struct tensor *cache = &r->cache[l->slot + i];
+        TRY(pool_take_4d(r->pool, cache, s->T, s->H, s->W, s->C, f));
+        op_fill(r->pool->dev, cache, 0.0f);
+    }
 out:
     return rc;
+}
+
+double vae_run_bytes(const struct vae_net *net, const struct vae_shape *in) {
+    struct vae_shape s = *in, shape[2];
+    double n_values = 0, biggest = 0;
+    for (int i = 0; i < net->n_layers; i++) {
+        struct vae_shape before = s;
+        double n = (double)plan_layer(&net->layer[i], &s);
+        if (n > biggest) biggest = n;
+        for (int k = list_caches(shape, &net->layer[i], &before, &s) - 1; k >= 0; k--)
+            n_values += (double)(shape[k].T * shape[k].H * shape[k].W * shape[k].C);
+    }
+    return (n_values + VAE_WORK_BUFFERS * biggest) * sizeof(float);
 }
 
 enum err vae_run_make(struct vae_run *r, struct vae_shape *out, const struct vae_net *net,

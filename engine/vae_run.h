@@ -37,6 +37,8 @@ struct vae_run {
 MUST_CHECK enum err vae_run_make(struct vae_run *r, struct vae_shape *out,
                                  const struct vae_net *net, struct pool *pool,
                                  const struct vae_shape *in, struct fail *f);
+/* Bytes that vae_run_make() takes. */
+double vae_run_bytes(const struct vae_net *net, const struct vae_shape *in);
 /* Runs the next chunk. `x` is the caller's; *out lives in a work buffer until the next call. */
 MUST_CHECK enum err vae_run_chunk(struct vae_run *r, struct tensor *out, const struct tensor *x,
                                   struct fail *f);

@@ -1,7 +1,9 @@
 #include "tools/gen.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -52,11 +54,25 @@ struct gen {
     struct engine *engine;
     struct canvas canvas;
     struct engine_params params;
-    int fps, n_threads;
+    int fps;
+    char part[PATH_BYTES_MAX]; /* the file while it grows */
     struct encode *encode;
     uint8_t *image;
     int64_t phase_us;
 };
+
+/* Set by a signal, read between two steps: the run ends as a failed one does. */
+static volatile sig_atomic_t is_stopped;
+
+static void on_signal(int number) {
+    (void)number;
+    is_stopped = 1;
+}
+
+static bool on_ask(void *ctx) {
+    (void)ctx;
+    return is_stopped != 0;
+}
 
 static void print_usage(FILE *to) {
     fprintf(to, "usage: misora gen --prompt TEXT -o FILE.mp4 [flags]\n\n");
@@ -162,8 +178,9 @@ static void on_log(void *ctx, const char *event, const char *text) {
 
 static enum err open_model(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
-    struct engine_opts opts = {.device = g->opts.device,
-                               .hooks = {.ctx = g, .progress = on_progress, .log = on_log}};
+    struct engine_opts opts = {
+        .device = g->opts.device,
+        .hooks = {.ctx = g, .progress = on_progress, .is_cancelled = on_ask, .log = on_log}};
     TRY(read_int(&opts.n_threads, "--threads", g->opts.threads, 0, 256, f));
     TRY(engine_open(&g->engine, g->opts.model, &opts, f));
 out:
@@ -177,8 +194,9 @@ static enum err read_image(struct gen *g, struct engine_known *known, struct fai
     struct tensor latent;
     struct canvas one = {1, g->canvas.width, g->canvas.height};
     decode_find_program(program, sizeof program);
-    int fd = open(g->opts.image, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return FAIL(f, ERR_INPUT, "%.160s cannot be opened", g->opts.image);
+    int fd = open(g->opts.image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return FAIL(f, ERR_MEDIA, "%.160s cannot be opened: %s", g->opts.image, strerror(errno));
     g->image = mem_take((size_t)one.width * (size_t)one.height, 3);
     if (!g->image) TRY(FAIL(f, ERR_NOMEM, "no memory for the picture"));
     struct decode_request request = {program, fd, one.width, one.height};
@@ -188,7 +206,7 @@ static enum err read_image(struct gen *g, struct engine_known *known, struct fai
     TRY(engine_encode_video(g->engine, &latent, &clip, f));
     memcpy(known->latent.data, latent.data, tensor_bytes(&latent));
     struct tensor first = tensor_rows(&known->level, 0, 1);
-    memset(first.data, 0, tensor_bytes(&first));
+    memset(first.data, 0, tensor_bytes(&first)); /* 0.0f: known and exact */
 out:
     close(fd);
     return rc;
@@ -200,34 +218,57 @@ static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *
     return encode_frame(g->encode, rgb, (size_t)g->canvas.width * 3, f);
 }
 
+/* The clip grows beside its final place, so that a run that fails leaves what was there before.
+ * Opened first of all: a folder that cannot be written to is told at once. */
 static enum err open_file(struct gen *g, struct fail *f) {
     struct encode_opts o = {.fps_num = g->fps, .fps_den = 1};
     o.width = o.out_width = g->canvas.width;
     o.height = o.out_height = g->canvas.height;
-    return encode_open(&g->encode, g->opts.output, &o, f);
+    int n = snprintf(g->part, sizeof g->part, "%s.%ld.part", g->opts.output, (long)getpid());
+    if (n >= (int)sizeof g->part) return FAIL(f, ERR_INPUT, "the path after -o is too long");
+    return encode_open(&g->encode, g->part, &o, f);
+}
+
+static enum err close_file(struct gen *g, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct encode *done = g->encode;
+    g->encode = NULL;
+    TRY(encode_close(done, f));
+    if (rename(g->part, g->opts.output) != 0) {
+        rc = FAIL(f, ERR_IO, "%.160s cannot be written: %s", g->opts.output, strerror(errno));
+        unlink(g->part);
+    }
+out:
+    return rc;
 }
 
 static enum err make_clip(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
     struct engine_words words;
     struct engine_known known;
-    struct tensor latent;
     TRY(read_values(g, f));
+    TRY(open_file(g, f));
     TRY(engine_encode_text(g->engine, &words, g->opts.prompt, g->opts.negative, f));
     if (g->opts.image) TRY(read_image(g, &known, f));
-    TRY(engine_denoise(g->engine, &latent, &g->canvas, g->opts.image ? &known : NULL, &words,
-                       &g->params, f));
-    TRY(open_file(g, f));
-    TRY(engine_decode(g->engine, &latent, on_frame, g, f));
-    struct encode *done = g->encode;
-    g->encode = NULL;
-    TRY(encode_close(done, f));
+    struct engine_render_in in = {g->canvas, g->opts.image ? &known : NULL, &words, g->params};
+    TRY(engine_render(g->engine, &in, on_frame, g, f));
+    TRY(close_file(g, f));
     fprintf(stderr, "%s: %d x %d, %d frames, seed %llu\n", g->opts.output, g->canvas.width,
             g->canvas.height, g->canvas.n_frames, (unsigned long long)g->params.seed);
 out:
     encode_drop(g->encode);
     return rc;
 }
+
+/* What the shell is told; everything that is not here is 1. */
+static const int exit_codes[ERR_COUNT] = {
+    [ERR_INPUT] = EXIT_CODE_USAGE,       [ERR_LIMIT] = EXIT_CODE_USAGE,
+    [ERR_MEDIA] = EXIT_CODE_DATA,        [ERR_CORRUPT] = EXIT_CODE_DATA,
+    [ERR_NOT_FOUND] = EXIT_CODE_DATA,    [ERR_UNSUPPORTED] = EXIT_CODE_DATA,
+    [ERR_NOMEM] = EXIT_CODE_UNAVAILABLE, [ERR_IO] = EXIT_CODE_UNAVAILABLE,
+    [ERR_DISK] = EXIT_CODE_UNAVAILABLE,  [ERR_BUG] = EXIT_CODE_BUG,
+    [ERR_CANCELLED] = 128 + SIGINT,
+};
 
 int gen_main(int argc, char **argv) {
     enum err rc = ERR_OK;
@@ -237,16 +278,15 @@ int gen_main(int argc, char **argv) {
         print_usage(stdout);
         return 0;
     }
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
     TRY(read_flags(&g.opts, argc, argv, f));
     TRY(open_model(&g, f));
     TRY(make_clip(&g, f));
-    engine_job_end(g.engine);
 out:
     if (rc != ERR_OK) fprintf(stderr, "misora gen: %s\n", fail.text);
     mem_free(g.image);
     engine_close(g.engine);
-    return rc == ERR_OK                                                        ? 0
-           : rc == ERR_INPUT                                                   ? EXIT_CODE_USAGE
-           : rc == ERR_CORRUPT || rc == ERR_NOT_FOUND || rc == ERR_UNSUPPORTED ? EXIT_CODE_DATA
-                                                                               : 1;
+    if (rc == ERR_OK) return 0;
+    return exit_codes[rc] ? exit_codes[rc] : 1;
 }

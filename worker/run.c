@@ -28,24 +28,29 @@ struct job_run {
     struct clip *clip;
 };
 
-static void report(struct run *r, enum engine_phase phase, int step, int total, double eta_s) {
-    struct wire_progress p = {.step = step, .n_steps = total, .eta_ms = -1};
-    int from = phases[phase].from, to = phases[phase].to;
-    p.percent = from + (total > 0 ? (int)((int64_t)(to - from) * step / total) : 0);
-    if (p.percent < r->last_percent) p.percent = r->last_percent;
-    r->last_percent = p.percent;
-    if (eta_s >= 0) p.eta_ms = (int64_t)(eta_s * 1000);
-    snprintf(p.phase, sizeof(p.phase), "%s", phases[phase].name);
+/* Each phase fills its own part of the bar; a long clip goes to and fro between the last two. */
+static int percent_of(struct run *r, const struct engine_progress *p) {
+    int sum = 0;
+    if (p->total > 0) r->done[p->phase] = (double)p->step / p->total;
+    for (int i = 0; i < ENGINE_PHASE_COUNT; i++) {
+        bool is_over = i < (int)p->phase && i < ENGINE_PHASE_DENOISE;
+        double share = phases[i].to - phases[i].from;
+        sum += (int)(share * (is_over ? 1 : r->done[i]));
+    }
+    return sum > r->last_percent ? sum : r->last_percent;
+}
+
+static void report(struct run *r, const struct engine_progress *e) {
+    struct wire_progress p = {.step = e->step, .n_steps = e->total, .eta_ms = -1};
+    p.percent = r->last_percent = percent_of(r, e);
+    if (e->eta_s >= 0) p.eta_ms = (int64_t)(e->eta_s * 1000);
+    snprintf(p.phase, sizeof(p.phase), "%s", phases[e->phase].name);
     if (r->hooks.report) r->hooks.report(r->hooks.ctx, &p);
 }
 
-/* The engine estimates its own phase; decoding still to come is added from the job before. */
 static void on_progress(void *ctx, const struct engine_progress *p) {
     struct job_run *j = ctx;
-    double eta_s = p->eta_s;
-    if (eta_s >= 0 && p->phase == ENGINE_PHASE_DENOISE)
-        eta_s += j->run->decode_s * j->plan.canvas.n_frames;
-    report(j->run, p->phase, p->step, p->total, eta_s);
+    report(j->run, p);
 }
 
 static bool on_ask(void *ctx) {
@@ -69,11 +74,8 @@ static struct plan_model model_of(const struct engine_caps *caps) {
 }
 
 static struct engine_params params_of(const struct job *job) {
-    return (struct engine_params){.seed = job->seed,
-                                  .n_steps = job->steps,
-                                  .guidance = job->guidance_scale,
-                                  .negative =
-                                      job->negative_prompt[0] ? job->negative_prompt : NULL};
+    return (struct engine_params){
+        .seed = job->seed, .n_steps = job->steps, .guidance = job->guidance_scale};
 }
 
 static void add_facts(struct receipt *out, const struct plan *p, const struct job *job,
@@ -84,14 +86,13 @@ static void add_facts(struct receipt *out, const struct plan *p, const struct jo
         snprintf(out->warnings[out->n_warnings++], RECEIPT_WARNING_SIZE, "%s", p->warning[i]);
 }
 
-/* Decodes into the encoder, frame by frame; the clip is never whole in memory. */
-static enum err write_clip(struct job_run *j, struct receipt *out, const struct tensor *latent,
-                           const char *dir, int crf, struct fail *f) {
+/* Frames go into the encoder as they are decoded; the clip is never whole in memory. */
+static enum err write_clip(struct job_run *j, struct receipt *out,
+                           const struct engine_render_in *in, const char *dir, int crf,
+                           struct fail *f) {
     enum err rc = clip_open(&j->clip, dir, &j->plan, crf, f);
     if (rc != ERR_OK) return rc;
-    int64_t t0 = now_mono_us();
-    rc = engine_decode(j->run->engine, latent, on_frame, j, f);
-    j->run->decode_s = (double)(now_mono_us() - t0) / 1e6 / j->plan.canvas.n_frames;
+    rc = engine_render(j->run->engine, in, on_frame, j, f);
     if (rc == ERR_OK) return clip_close(j->clip, out, f);
     clip_drop(j->clip);
     return rc;
@@ -103,24 +104,22 @@ enum err run_job(struct run *r, struct receipt *out, const struct job *job, cons
     struct job_run j = {.run = r};
     struct engine_hooks hooks = {.ctx = &j, .progress = on_progress, .is_cancelled = on_ask};
     struct plan_model model = model_of(engine_caps(r->engine));
-    struct engine_params params = params_of(job);
     struct known_source source = {r->engine, r->store, r->decode_program};
     struct engine_words words;
     struct engine_known known;
-    struct tensor latent;
     bool has_known = false;
     int64_t started_ms = now_mono_ms();
     *out = (struct receipt){0};
     r->last_percent = 0;
+    memset(r->done, 0, sizeof(r->done));
     engine_hooks_set(r->engine, &hooks);
 
     TRY(plan_make(&j.plan, job, &model, f));
     TRY(engine_canvas_check(r->engine, &j.plan.canvas, f));
     TRY(known_fetch(&known, &has_known, &source, &j.plan, f)); /* assets -> latents and levels */
-    TRY(engine_encode_text(r->engine, &words, job->prompt, params.negative, f));
-    TRY(engine_denoise(r->engine, &latent, &j.plan.canvas, has_known ? &known : NULL, &words,
-                       &params, f));
-    TRY(write_clip(&j, out, &latent, dir, job->crf, f));
+    TRY(engine_encode_text(r->engine, &words, job->prompt, job->negative_prompt, f));
+    struct engine_render_in in = {j.plan.canvas, has_known ? &known : NULL, &words, params_of(job)};
+    TRY(write_clip(&j, out, &in, dir, job->crf, f));
     add_facts(out, &j.plan, job, started_ms);
 out:
     engine_hooks_set(r->engine, &(struct engine_hooks){0});

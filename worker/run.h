@@ -25,8 +25,8 @@ struct run {
     struct store *store; /* read only: references of the client */
     const char *decode_program;
     struct run_hooks hooks;
-    int last_percent; /* progress never goes back */
-    double decode_s;  /* of the last job, per frame: for the estimate of the next */
+    int last_percent;                /* progress never goes back */
+    double done[ENGINE_PHASE_COUNT]; /* share of each phase, 0..1 */
 };
 
 /* ERR_CANCELLED when the hook said so. The keys of the receipt are file names in `dir`. */

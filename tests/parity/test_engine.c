@@ -169,7 +169,10 @@ static void canvases_that_do_not_fit_are_refused_in_words(void) {
     engine_close(e);
 }
 
-static void a_job_that_wants_too_much_fails_and_the_next_one_works(void) {
+/* Need and cap are in the words, and nothing was allocated for the refusal. */
+static void a_canvas_beyond_the_memory_of_a_job_is_refused_at_once(void) {
+    static const struct canvas rows[] = {
+        {9, 4096, 4096}, {4001, 1024, 1024}, {9, 32768, 32}, {1 + 4 * 70000, 64, 32}};
     struct seen s = {0};
     struct fail f = {0};
     struct tensor latent;
@@ -177,10 +180,15 @@ static void a_job_that_wants_too_much_fails_and_the_next_one_works(void) {
     struct engine_opts o = {.n_threads = 1, .job_max_bytes = (size_t)40 << 20};
     struct engine_words words;
     struct engine_params p = {.seed = 1, .n_steps = 1, .guidance = 1};
-    struct canvas huge = {4001, 1024, 1024};
     CHECK_OK(engine_open(&e, mini, &o, &f), &f);
     CHECK_OK(engine_encode_text(e, &words, "a", NULL, &f), &f);
-    CHECK_INT(engine_denoise(e, &latent, &huge, NULL, &words, &p, &f), ERR_NOMEM);
+    for (int i = 0; i < COUNT_OF(rows); i++) {
+        int64_t before = mem_alive();
+        CHECK_INT(engine_denoise(e, &latent, &rows[i], NULL, &words, &p, &f), ERR_LIMIT);
+        CHECK_INT(mem_alive(), before);
+        if (i == 0) CHECK_HAS(f.text, "4096 x 4096 with 9 frames needs about ");
+        if (i == 0) CHECK_HAS(f.text, " MiB, a job may have 40");
+    }
     engine_job_end(e);
     CHECK_OK(make_clip(e, &s, 1, NULL, &latent, &f), &f);
     engine_close(e);
@@ -261,7 +269,7 @@ static const struct test tests[] = {
     TEST(a_failing_receiver_stops_the_decoding),
     TEST(known_latents_come_back_to_the_bit),
     TEST(canvases_that_do_not_fit_are_refused_in_words),
-    TEST(a_job_that_wants_too_much_fails_and_the_next_one_works),
+    TEST(a_canvas_beyond_the_memory_of_a_job_is_refused_at_once),
     TEST(folders_without_a_model_are_refused),
     TEST(every_failed_allocation_is_an_answer),
     TEST(the_oracle_and_the_cpu_agree_on_a_clip),

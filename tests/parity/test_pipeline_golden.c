@@ -211,8 +211,7 @@ static void check_all(struct fixture *x) {
     struct engine_params params = {.seed = SEED,
                                    .n_steps = s->n_steps,
                                    .guidance = s->guidance,
-                                   .solver = ENGINE_SOLVER_UNIPC,
-                                   .negative = s->negative};
+                                   .solver = ENGINE_SOLVER_UNIPC};
     struct engine_words words = {0};
     struct tensor latent = {0};
 
