@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -108,6 +109,21 @@ static enum err answer(const struct receipt *receipt, enum err result, const str
     return rc;
 }
 
+/* The id that the server gives to our folder: misora-FOLDER. Jobs find their model by their lane;
+ * one that strayed here is made all the same, but says so. */
+static void note_model(const struct child *c, struct receipt *receipt, const struct job *job) {
+    const char *dir = c->hello.model_dir;
+    int end = (int)strlen(dir), start = 0;
+    while (end > 1 && dir[end - 1] == '/') end--;
+    for (int i = 0; i < end; i++)
+        if (dir[i] == '/') start = i + 1;
+    char id[WIRE_PATH_MAX + 8];
+    snprintf(id, sizeof(id), "misora-%.*s", end - start, dir + start);
+    if (strcmp(id, job->model) == 0 || receipt->n_warnings >= RECEIPT_WARNINGS_MAX) return;
+    snprintf(receipt->warnings[receipt->n_warnings++], RECEIPT_WARNING_SIZE,
+             "made by %.60s: the worker has no %.60s", id, job->model);
+}
+
 static enum err do_job(struct child *c, const struct wire_frame *frame, struct fail *f) {
     struct wire_job message;
     struct receipt receipt;
@@ -121,6 +137,7 @@ static enum err do_job(struct child *c, const struct wire_frame *frame, struct f
     if (rc == ERR_OK) {
         rc = job_parse(&job, message.spec.p, message.spec.n, &why);
         if (rc == ERR_OK) rc = run_job(&c->run, &receipt, &job, message.dir, &why);
+        if (rc == ERR_OK) note_model(c, &receipt, &job);
         job_free(&job);
     }
     buf_free(&text);

@@ -231,6 +231,49 @@ def test_a_result_outlives_redis_and_its_supervisor():
         assert s.call("GET", f"/v1/videos/{job}/content").status == 200
 
 
+def test_redis_stopped_for_a_while_costs_nothing():
+    with Stack(servers=1, workers=1) as s:
+        job = long_job(s)
+        computing(s, job)
+        s.procs["redis"].send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        s.procs["redis"].send_signal(signal.SIGCONT)
+        until(lambda: s.call("GET", "/readyz").status == 200, 10, "the server was back")
+        assert s.wait_for(job)["status"] == "completed"
+        assert field(s, job, "epoch") == "1" and len(objects(s, job)) == 3
+
+
+def test_a_worker_may_come_before_its_redis():
+    with Stack(servers=1, workers=0) as s:
+        s.kill("redis")
+        s.start_worker(0)
+        time.sleep(2)
+        assert s.procs["worker0"].poll() is None
+        s.start_redis()
+        until(lambda: s.call("GET", "/readyz").status == 200, 10, "the server was back")
+        assert s.wait_for(s.create(steps=1)["id"], 30)["status"] == "completed"
+
+
+def test_signals_are_understood():
+    with Stack(servers=1, workers=1) as s:
+        job = long_job(s)
+        computing(s, job)
+        for _ in range(20):
+            s.procs["worker0"].send_signal(signal.SIGHUP)
+        os.kill(s.children("worker0")[0], signal.SIGTERM)  # a stray kill of the child alone is ignored
+        time.sleep(0.5)
+        assert s.procs["worker0"].poll() is None and field(s, job, "epoch") == "1"
+        s.procs["redis"].send_signal(signal.SIGSTOP)  # the job cannot be handed back ..
+        s.procs["worker0"].send_signal(signal.SIGTERM)
+        time.sleep(1)
+        s.procs["worker0"].send_signal(signal.SIGTERM)  # .. and the second signal does not wait for it
+        assert s.procs["worker0"].wait(5) == 75
+        s.procs["redis"].send_signal(signal.SIGCONT)
+        s.start_worker(0)
+        until(lambda: s.call("GET", "/readyz").status == 200, 10, "the server was back")
+        assert s.wait_for(job)["status"] == "completed"
+
+
 def test_a_lost_host_is_noticed_by_another_worker():
     """No restart: the lease runs out (here 6 s) and the neighbour takes over."""
     args = ["--lease", "6s", "--beat", "500ms"]
