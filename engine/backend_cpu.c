@@ -294,7 +294,6 @@ const struct backend_ops backend_cpu = {
     .sync = backend_host_sync,
     .report = cpu_report,
     .fill = backend_host_fill,
-    .cast = backend_host_cast,
     .linear = cpu_linear,
     .attention = cpu_attention_op,
     .norm = cpu_norm,
@@ -310,9 +309,7 @@ const struct backend_ops backend_cpu = {
     .time_split = backend_ref_volume_time_split,
     .dup_up_add = backend_ref_volume_dup_up_add,
     .avg_down_add = backend_ref_volume_avg_down_add,
-    .embed = backend_host_embed,
     .patchify = backend_ref_volume_patchify,
     .unpatchify = backend_ref_volume_unpatchify,
-    .noise = backend_host_noise,
     .pack_rgb = backend_host_pack_rgb,
 };

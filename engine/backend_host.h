@@ -1,5 +1,5 @@
-/* backend_host.h - what every backend in host memory does the same way: memory, conversions,
- * gathers, noise. Rows of struct backend_ops; see op.h for shapes. */
+/* backend_host.h - what every backend in host memory does the same way: memory and the
+ * conversion of pixels. Rows of struct backend_ops; see op.h for shapes. */
 #ifndef ENGINE_BACKEND_HOST_H
 #define ENGINE_BACKEND_HOST_H
 
@@ -10,11 +10,6 @@ void backend_host_release(struct device *dev, void *p);
 void backend_host_move(struct device *dev, void *to, const void *from, size_t bytes);
 enum err backend_host_sync(struct device *dev, struct fail *f);
 void backend_host_fill(struct device *dev, struct tensor *out, float value);
-void backend_host_cast(struct device *dev, struct tensor *out, const struct tensor *x);
-void backend_host_embed(struct device *dev, struct tensor *out, const struct tensor *table,
-                        const struct tensor *ids);
-void backend_host_noise(struct device *dev, struct tensor *out, const struct noise_key *key,
-                        uint64_t first);
 void backend_host_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x);
 
 #endif

@@ -224,7 +224,6 @@ const struct backend_ops backend_ref = {
     .sync = backend_host_sync,
     .report = ref_report,
     .fill = backend_host_fill,
-    .cast = backend_host_cast,
     .linear = ref_linear,
     .attention = ref_attention,
     .norm = ref_norm,
@@ -240,9 +239,7 @@ const struct backend_ops backend_ref = {
     .time_split = backend_ref_volume_time_split,
     .dup_up_add = backend_ref_volume_dup_up_add,
     .avg_down_add = backend_ref_volume_avg_down_add,
-    .embed = backend_host_embed,
     .patchify = backend_ref_volume_patchify,
     .unpatchify = backend_ref_volume_unpatchify,
-    .noise = backend_host_noise,
     .pack_rgb = backend_host_pack_rgb,
 };

@@ -55,13 +55,6 @@ void op_fill(struct device *dev, struct tensor *out, float value) {
     dev->ops->fill(dev, out, value);
 }
 
-enum err op_cast(struct device *dev, struct tensor *out, const struct tensor *x, struct fail *f) {
-    int is_float = x->dtype == DTYPE_F32 || x->dtype == DTYPE_BF16 || x->dtype == DTYPE_F16;
-    WANT_SHAPES(is_f32(out) && is_float && tensor_count(out) == tensor_count(x), "cast", out, x);
-    dev->ops->cast(dev, out, x);
-    return ERR_OK;
-}
-
 enum err op_linear(struct device *dev, struct tensor *out, const struct tensor *x,
                    const struct tensor *w, const struct tensor *b, enum act act, struct fail *f) {
     WANT_SHAPES(is_f32(x) && is_f32(w) && w->n_dims == 2 && tensor_n_cols(x) == w->dim[1],
@@ -192,11 +185,6 @@ enum err op_affine(struct device *dev, struct tensor *out, const struct tensor *
     return ERR_OK;
 }
 
-void op_noise(struct device *dev, struct tensor *out, const struct noise_key *key, uint64_t first) {
-    ASSERT(is_f32(out));
-    dev->ops->noise(dev, out, key, first);
-}
-
 static int is_volume(const struct tensor *t) {
     return t->data && t->dtype == DTYPE_F32 && t->n_dims == 4;
 }
@@ -287,17 +275,6 @@ enum err op_avg_down_add(struct device *dev, struct tensor *out, const struct te
         (x->dim[3] * ft * fs * fs) % out->dim[3])
         return volume_fail("avg_down", out, x, f);
     TIMED(DEVICE_OP_VOLUME, dev->ops->avg_down_add(dev, out, x, ft, fs, n_zero));
-    return ERR_OK;
-}
-
-enum err op_embed(struct device *dev, struct tensor *out, const struct tensor *table,
-                  const struct tensor *ids, struct fail *f) {
-    WANT(ids->dtype == DTYPE_I32 && tensor_count(ids) == tensor_n_rows(out) && table->n_dims == 2 &&
-             table->dim[1] == tensor_n_cols(out) && out->dtype == DTYPE_F32,
-         "embed: %lld ids of %lld columns into %lld x %lld", (long long)tensor_count(ids),
-         (long long)tensor_n_cols(table), (long long)tensor_n_rows(out),
-         (long long)tensor_n_cols(out));
-    TIMED(DEVICE_OP_VOLUME, dev->ops->embed(dev, out, table, ids));
     return ERR_OK;
 }
 

@@ -82,11 +82,6 @@ struct patch {
     enum patch_order order;
 };
 
-struct noise_key {
-    uint64_t seed;
-    uint64_t stream; /* one per use, see rng.h */
-};
-
 /* Implemented by backend_ref.c (slow, exact, the oracle) and backend_cpu.c. A backend may trust
  * every shape. */
 struct backend_ops {
@@ -102,7 +97,6 @@ struct backend_ops {
     void (*report)(struct device *dev, char *out, size_t size);
 
     void (*fill)(struct device *dev, struct tensor *out, float value);
-    void (*cast)(struct device *dev, struct tensor *out, const struct tensor *x);
     void (*linear)(struct device *dev, struct tensor *out, const struct tensor *x,
                    const struct tensor *w, const struct tensor *b, enum act act);
     enum err (*attention)(struct device *dev, struct tensor *out, const struct tensor *q,
@@ -130,14 +124,10 @@ struct backend_ops {
                        int fs, int n_drop);
     void (*avg_down_add)(struct device *dev, struct tensor *out, const struct tensor *x, int ft,
                          int fs, int n_zero);
-    void (*embed)(struct device *dev, struct tensor *out, const struct tensor *table,
-                  const struct tensor *ids);
     void (*patchify)(struct device *dev, struct tensor *out, const struct tensor *x,
                      const struct patch *p);
     void (*unpatchify)(struct device *dev, struct tensor *out, const struct tensor *x,
                        const struct patch *p);
-    void (*noise)(struct device *dev, struct tensor *out, const struct noise_key *key,
-                  uint64_t first);
     void (*pack_rgb)(struct device *dev, struct tensor *out, const struct tensor *x);
 };
 
@@ -147,9 +137,6 @@ void op_download(struct device *dev, void *host, const struct tensor *from);
 MUST_CHECK enum err op_copy(struct device *dev, struct tensor *to, const struct tensor *from,
                             struct fail *f);
 void op_fill(struct device *dev, struct tensor *out, float value);
-/* out f32 = x of type f32, f16 or bf16; same count. */
-MUST_CHECK enum err op_cast(struct device *dev, struct tensor *out, const struct tensor *x,
-                            struct fail *f);
 
 /* out [N,O] = act(x [N,K] * w [O,K]^T + b [O]); b may be NULL. */
 MUST_CHECK enum err op_linear(struct device *dev, struct tensor *out, const struct tensor *x,
@@ -204,16 +191,11 @@ MUST_CHECK enum err op_dup_up_add(struct device *dev, struct tensor *out, const 
                                   int ft, int fs, int n_drop, struct fail *f);
 MUST_CHECK enum err op_avg_down_add(struct device *dev, struct tensor *out, const struct tensor *x,
                                     int ft, int fs, int n_zero, struct fail *f);
-/* out [N,C] = rows ids [N] (i32) of table [V,C] in any storage type. */
-MUST_CHECK enum err op_embed(struct device *dev, struct tensor *out, const struct tensor *table,
-                             const struct tensor *ids, struct fail *f);
 /* x [T,H,W,C] -> out [T/t, H/h, W/w, C*t*h*w] (leading dimensions may be folded) and back. */
 MUST_CHECK enum err op_patchify(struct device *dev, struct tensor *out, const struct tensor *x,
                                 const struct patch *p, struct fail *f);
 MUST_CHECK enum err op_unpatchify(struct device *dev, struct tensor *out, const struct tensor *x,
                                   const struct patch *p, struct fail *f);
-/* Normal noise; element i of out is number first + i of the stream, on every backend. */
-void op_noise(struct device *dev, struct tensor *out, const struct noise_key *key, uint64_t first);
 /* out u8 [N,3] = round((clamp(x,-1,1) + 1) * 127.5); x [N,3]. */
 MUST_CHECK enum err op_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x,
                                 struct fail *f);

@@ -1,10 +1,10 @@
 #include "engine/safetensors.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -49,7 +49,7 @@ static enum err read_shape(const struct json *j, int node, struct safetensors_en
 }
 
 static enum err read_offsets(const struct json *j, int node, struct safetensors_entry *e,
-                             size_t n_data, const char *what, uint64_t *begin, struct fail *f) {
+                             uint64_t n_data, const char *what, struct fail *f) {
     int64_t at[2] = {0, 0};
     if (!json_is(j, node, JSON_ARRAY) || json_at(j, node)->n_children != 2)
         return FAIL(f, ERR_CORRUPT, "%s: %.80s needs two data_offsets", what, e->name);
@@ -57,12 +57,12 @@ static enum err read_offsets(const struct json *j, int node, struct safetensors_
     if (!json_i64(j, i, 0, INT64_MAX, &at[0]) ||
         !json_i64(j, json_at(j, i)->next, 0, INT64_MAX, &at[1]) || at[0] > at[1] ||
         (uint64_t)at[1] > n_data)
-        return FAIL(f, ERR_CORRUPT, "%s: data_offsets of %.80s lie outside of %zu bytes", what,
-                    e->name, n_data);
+        return FAIL(f, ERR_CORRUPT, "%s: data_offsets of %.80s lie outside of %llu bytes", what,
+                    e->name, (unsigned long long)n_data);
     if ((uint64_t)(at[1] - at[0]) != e->bytes)
         return FAIL(f, ERR_CORRUPT, "%s: %.80s has %lld bytes, its shape needs %zu", what, e->name,
                     (long long)(at[1] - at[0]), e->bytes);
-    *begin = (uint64_t)at[0];
+    e->offset = (uint64_t)at[0];
     return ERR_OK;
 }
 
@@ -91,10 +91,9 @@ static enum err check_metadata(const struct json *j, int node, const char *what,
 }
 
 static enum err read_entry(struct safetensors *s, const struct json *j, int node, int shard,
-                           struct str data, const char *what, struct fail *f) {
+                           uint64_t n_data, const char *what, struct fail *f) {
     enum err rc = ERR_OK;
     struct safetensors_entry *e = NULL;
-    uint64_t begin = 0;
     struct str key = json_at(j, node)->key;
     int type = json_find(j, node, "dtype");
     if (key.n == 0 || key.n >= SAFETENSORS_NAME_MAX)
@@ -107,94 +106,132 @@ static enum err read_entry(struct safetensors *s, const struct json *j, int node
     if (!json_is(j, type, JSON_STRING) || !find_dtype(json_at(j, type)->text, &e->dtype))
         return FAIL(f, ERR_CORRUPT, "%s: the dtype of %.80s is unknown", what, e->name);
     TRY(read_shape(j, json_find(j, node, "shape"), e, what, f));
-    TRY(read_offsets(j, json_find(j, node, "data_offsets"), e, data.n, what, &begin, f));
-    e->data = data.p + begin;
+    TRY(read_offsets(j, json_find(j, node, "data_offsets"), e, n_data, what, f));
 out:
     return rc;
 }
 
 static int compare_place(const void *a, const void *b) {
     const struct safetensors_entry *x = a, *y = b;
-    if (x->data != y->data) return (const char *)x->data < (const char *)y->data ? -1 : 1;
+    if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
     return (x->bytes > y->bytes) - (x->bytes < y->bytes);
 }
 
-/* The tensors tile the data: no hole, no overlap, nothing after the last one. */
-static enum err check_tiling(struct safetensors *s, int first, struct str data, const char *what,
-                             struct fail *f) {
-    const char *at = data.p;
+/* The tensors tile the data: no hole, no overlap, nothing after the last one. Offsets, until here
+ * of the data, become those of the file. */
+static enum err check_tiling(struct safetensors *s, int first, uint64_t data_at, uint64_t n_data,
+                             const char *what, struct fail *f) {
+    uint64_t at = 0;
     if (s->n_entries > first)
         qsort(s->entry + first, (size_t)(s->n_entries - first), sizeof *s->entry, compare_place);
     for (int i = first; i < s->n_entries; i++) {
-        const struct safetensors_entry *e = &s->entry[i];
-        if (e->data != at)
+        struct safetensors_entry *e = &s->entry[i];
+        if (e->offset != at)
             return FAIL(f, ERR_CORRUPT, "%s: a hole or an overlap before %.80s", what, e->name);
         at += e->bytes;
+        e->offset += data_at;
     }
-    if (at != data.p + data.n)
+    if (at != n_data)
         return FAIL(f, ERR_CORRUPT, "%s: %lld bytes after the last tensor", what,
-                    (long long)(data.p + data.n - at));
+                    (long long)(n_data - at));
     return ERR_OK;
 }
 
-static enum err read_header(struct safetensors *s, const struct json *j, int shard, struct str data,
+/* `header` holds JSON, `n_data` bytes of data follow it in the file. */
+static enum err read_header(struct safetensors *s, int shard, struct str header, uint64_t n_data,
                             const char *what, struct fail *f) {
     enum err rc = ERR_OK;
-    int first = s->n_entries;
-    if (!json_is(j, 0, JSON_OBJECT)) return FAIL(f, ERR_CORRUPT, "%s: no header object", what);
-    for (int i = json_at(j, 0)->first; i != JSON_NONE; i = json_at(j, i)->next) {
-        if (str_eq(json_at(j, i)->key, "__metadata__"))
-            TRY(check_metadata(j, i, what, f));
-        else
-            TRY(read_entry(s, j, i, shard, data, what, f));
-    }
-    TRY(check_tiling(s, first, data, what, f));
-out:
-    return rc;
-}
-
-enum err safetensors_parse(struct safetensors *s, int shard, const void *data, size_t size,
-                           const char *what, struct fail *f) {
-    enum err rc = ERR_OK;
     struct json j = {0};
-    const unsigned char *p = data;
-    uint64_t n = 0;
-    if (size < LENGTH_BYTES)
-        return FAIL(f, ERR_CORRUPT, "%s: %zu bytes are not a safetensors file", what, size);
-    for (int i = 0; i < LENGTH_BYTES; i++)
-        n |= (uint64_t)p[i] << (8 * i);
-    if (n < 2 || n > size - LENGTH_BYTES || n > SAFETENSORS_HEADER_MAX)
-        return FAIL(f, ERR_CORRUPT, "%s: the header length %llu does not fit a file of %zu bytes",
-                    what, (unsigned long long)n, size);
-    if (p[LENGTH_BYTES] != '{')
+    int first = s->n_entries;
+    if (header.p[0] != '{')
         return FAIL(f, ERR_CORRUPT, "%s: the header does not start with {", what);
-    TRY(json_parse(&j, (const char *)p + LENGTH_BYTES, (size_t)n, what, f));
-    struct str rest = {(const char *)p + LENGTH_BYTES + n, size - LENGTH_BYTES - (size_t)n};
-    TRY(read_header(s, &j, shard, rest, what, f));
+    TRY(json_parse(&j, header.p, header.n, what, f));
+    if (!json_is(&j, 0, JSON_OBJECT)) TRY(FAIL(f, ERR_CORRUPT, "%s: no header object", what));
+    for (int i = json_at(&j, 0)->first; i != JSON_NONE; i = json_at(&j, i)->next) {
+        if (str_eq(json_at(&j, i)->key, "__metadata__"))
+            TRY(check_metadata(&j, i, what, f));
+        else
+            TRY(read_entry(s, &j, i, shard, n_data, what, f));
+    }
+    TRY(check_tiling(s, first, LENGTH_BYTES + header.n, n_data, what, f));
 out:
     json_free(&j);
     return rc;
 }
 
-static enum err map_file(struct safetensors_shard *shard, struct fail *f) {
+/* The length of the header, from the eight bytes in front of it. */
+static enum err read_length(uint64_t *n, const unsigned char *p, uint64_t file_bytes,
+                            const char *what, struct fail *f) {
+    *n = 0;
+    for (int i = 0; i < LENGTH_BYTES; i++)
+        *n |= (uint64_t)p[i] << (8 * i);
+    if (*n < 2 || *n > file_bytes - LENGTH_BYTES || *n > SAFETENSORS_HEADER_MAX)
+        return FAIL(f, ERR_CORRUPT, "%s: the header length %llu does not fit a file of %llu bytes",
+                    what, (unsigned long long)*n, (unsigned long long)file_bytes);
+    return ERR_OK;
+}
+
+enum err safetensors_parse(struct safetensors *s, int shard, const void *data, size_t size,
+                           const char *what, struct fail *f) {
     enum err rc = ERR_OK;
+    uint64_t n = 0;
+    if (size < LENGTH_BYTES)
+        return FAIL(f, ERR_CORRUPT, "%s: %zu bytes are not a safetensors file", what, size);
+    TRY(read_length(&n, data, size, what, f));
+    struct str header = {(const char *)data + LENGTH_BYTES, (size_t)n};
+    TRY(read_header(s, shard, header, size - LENGTH_BYTES - n, what, f));
+out:
+    return rc;
+}
+
+static int64_t changed_ns(const struct stat *st) {
+    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+static enum err check_file(struct safetensors_shard *shard, struct fail *f) {
     struct stat st;
-    int fd = open(shard->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return FAIL(f, ERR_NOT_FOUND, "%s: no such file", shard->path);
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        TRY(FAIL(f, ERR_CORRUPT, "%s is not a regular file", shard->path));
+    if (fstat(shard->fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return FAIL(f, ERR_CORRUPT, "%s is not a regular file", shard->path);
     /* How many blocks are stored says nothing: a fresh file has none yet, a packed one has few. */
     if (st.st_size < LENGTH_BYTES || st.st_size > SAFETENSORS_FILE_MAX)
-        TRY(FAIL(f, ERR_CORRUPT, "%s: %lld bytes, need %d to %lld", shard->path,
-                 (long long)st.st_size, LENGTH_BYTES, (long long)SAFETENSORS_FILE_MAX));
-    shard->size = (size_t)st.st_size;
-    shard->map = mmap(NULL, shard->size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (shard->map == MAP_FAILED) {
-        shard->map = NULL;
-        TRY(FAIL(f, ERR_NOMEM, "%s cannot be mapped", shard->path));
+        return FAIL(f, ERR_CORRUPT, "%s: %lld bytes, need %d to %lld", shard->path,
+                    (long long)st.st_size, LENGTH_BYTES, (long long)SAFETENSORS_FILE_MAX);
+    shard->size = st.st_size;
+    shard->changed_ns = changed_ns(&st);
+    return ERR_OK;
+}
+
+static enum err read_at(const struct safetensors_shard *shard, uint64_t at, void *out, size_t n,
+                        struct fail *f) {
+    for (char *p = out; n > 0;) {
+        ssize_t got = pread(shard->fd, p, n, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return FAIL(f, ERR_IO, "%s: %s", shard->path, strerror(errno));
+        if (got == 0)
+            return FAIL(f, ERR_CORRUPT, "%s ends at byte %llu: it was cut while it was in use",
+                        shard->path, (unsigned long long)at);
+        p += got;
+        n -= (size_t)got;
+        at += (uint64_t)got;
     }
+    return ERR_OK;
+}
+
+static enum err parse_file(struct safetensors *s, int number, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct safetensors_shard *shard = &s->shard[number];
+    unsigned char length[LENGTH_BYTES];
+    char *text = NULL;
+    uint64_t n = 0, size = (uint64_t)shard->size;
+    TRY(read_at(shard, 0, length, LENGTH_BYTES, f));
+    TRY(read_length(&n, length, size, shard->path, f));
+    text = mem_take((size_t)n, 1);
+    if (!text) TRY(FAIL(f, ERR_NOMEM, "no memory for the header of %s", shard->path));
+    TRY(read_at(shard, LENGTH_BYTES, text, (size_t)n, f));
+    struct str header = {text, (size_t)n};
+    TRY(read_header(s, number, header, size - LENGTH_BYTES - n, shard->path, f));
 out:
-    close(fd);
+    mem_free(text);
     return rc;
 }
 
@@ -206,9 +243,13 @@ static enum err add_file(struct safetensors *s, const char *path, struct fail *f
     memset(shard, 0, sizeof *shard);
     if (!str_copy(shard->path, sizeof shard->path, str_of(path)))
         return FAIL(f, ERR_INPUT, "the path %.100s... is too long", path);
-    TRY(map_file(shard, f));
-    s->n_shards++;
-    TRY(safetensors_parse(s, s->n_shards - 1, shard->map, shard->size, shard->path, f));
+    shard->fd = open(shard->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (shard->fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return FAIL(f, ERR_NOT_FOUND, "%s: no such file", shard->path);
+    if (shard->fd < 0) return FAIL(f, ERR_IO, "%s: %s", shard->path, strerror(errno));
+    s->n_shards++; /* from here on safetensors_close() closes it */
+    TRY(check_file(shard, f));
+    TRY(parse_file(s, s->n_shards - 1, f));
 out:
     return rc;
 }
@@ -309,8 +350,8 @@ out:
 void safetensors_close(struct safetensors *s) {
     for (int i = 0; i < s->n_entries; i++)
         mem_free(s->entry[i].name);
-    for (int i = 0; i < SAFETENSORS_SHARDS_MAX; i++)
-        if (s->shard[i].map) munmap(s->shard[i].map, s->shard[i].size);
+    for (int i = 0; i < s->n_shards; i++)
+        close(s->shard[i].fd);
     mem_free(s->entry);
     memset(s, 0, sizeof *s);
 }
@@ -328,17 +369,42 @@ struct safetensors_entry *safetensors_find(const struct safetensors *s, const ch
     return NULL;
 }
 
-void safetensors_to_f32(float *out, const struct tensor *in_file) {
-    size_t n = (size_t)tensor_count(in_file);
-    const char *p = in_file->data;
-    if (in_file->dtype == DTYPE_F32) {
-        if (n) memcpy(out, p, n * sizeof *out);
-        return;
-    }
-    ASSERT(in_file->dtype == DTYPE_BF16 || in_file->dtype == DTYPE_F16);
-    for (size_t i = 0; i < n; i++) {
+enum err safetensors_read_bytes(const struct safetensors *s, const struct safetensors_entry *e,
+                                void *out, struct fail *f) {
+    return read_at(&s->shard[e->shard], e->offset, out, e->bytes, f);
+}
+
+/* Halves lie at the end of `out` and grow to floats from the front: the one that is written never
+ * reaches one that is still to be read. */
+static void widen(float *out, const char *halves, int64_t n, enum dtype dtype) {
+    for (int64_t i = 0; i < n; i++) {
         uint16_t h;
-        memcpy(&h, p + i * sizeof h, sizeof h);
-        out[i] = in_file->dtype == DTYPE_BF16 ? half_bf16(h) : half_f16(h);
+        memcpy(&h, halves + (size_t)i * sizeof h, sizeof h);
+        float v = dtype == DTYPE_BF16 ? half_bf16(h) : half_f16(h);
+        memcpy(out + i, &v, sizeof v);
     }
+}
+
+enum err safetensors_read(const struct safetensors *s, const struct safetensors_entry *e,
+                          int64_t first, int64_t n, float *out, struct fail *f) {
+    enum err rc = ERR_OK;
+    size_t each = tensor_dtype_bytes(e->dtype), bytes = (size_t)n * each;
+    ASSERT(e->dtype == DTYPE_F32 || e->dtype == DTYPE_BF16 || e->dtype == DTYPE_F16);
+    ASSERT(first >= 0 && n >= 0 && (size_t)(first + n) * each <= e->bytes);
+    char *raw = (char *)out + (size_t)n * sizeof *out - bytes;
+    TRY(read_at(&s->shard[e->shard], e->offset + (size_t)first * each, raw, bytes, f));
+    if (e->dtype != DTYPE_F32) widen(out, raw, n, e->dtype);
+out:
+    return rc;
+}
+
+enum err safetensors_check_unchanged(const struct safetensors *s, struct fail *f) {
+    for (int i = 0; i < s->n_shards; i++) {
+        const struct safetensors_shard *shard = &s->shard[i];
+        struct stat st;
+        if (fstat(shard->fd, &st) != 0 || st.st_size != shard->size ||
+            changed_ns(&st) != shard->changed_ns)
+            return FAIL(f, ERR_CORRUPT, "%s was written to while it was in use", shard->path);
+    }
+    return ERR_OK;
 }

@@ -1,13 +1,17 @@
-/* safetensors.h - the tensors of one model component, mapped read-only from its files.
+/* safetensors.h - the tensors of one model component, read from its files.
  *
  * A component is a folder with one file `stem.safetensors`, or shards named by
  * `stem.safetensors.index.json`. Everything in the header is checked before anything is
- * believed: lengths, types, shapes, that the tensors tile the data without gap or overlap. The
- * files must be regular and must not change while they are mapped. Thread safe once open. */
+ * believed: lengths, types, shapes, that the tensors tile the data without gap or overlap.
+ *
+ * Files are read, not mapped: one that is cut or written to while it is in use is an answer in
+ * words and not a signal. One that is replaced by another of its name stays readable, being open.
+ * Thread safe once open. */
 #ifndef ENGINE_SAFETENSORS_H
 #define ENGINE_SAFETENSORS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/base/err.h"
 #include "engine/tensor.h"
@@ -26,15 +30,15 @@ struct safetensors_entry {
     int n_dims; /* 0 is a scalar */
     int64_t dim[TENSOR_DIMS_MAX];
     enum dtype dtype;
-    const void *data; /* may be unaligned: copy, do not cast */
+    uint64_t offset; /* of the first byte in the file of the shard */
     size_t bytes;
     bool is_used; /* set by weights.c */
 };
 
 struct safetensors_shard {
     char path[512];
-    void *map;
-    size_t size;
+    int fd;
+    int64_t size, changed_ns; /* when it was opened */
 };
 
 struct safetensors {
@@ -52,11 +56,19 @@ MUST_CHECK enum err safetensors_open_file(struct safetensors *s, const char *pat
 void safetensors_close(struct safetensors *s); /* safe on a zeroed struct */
 struct safetensors_entry *safetensors_find(const struct safetensors *s, const char *name);
 
-/* Values of an F32, F16 or BF16 tensor of any alignment as floats. */
-void safetensors_to_f32(float *out, const struct tensor *in_file);
+/* Values first .. first + n - 1 of an F32, F16 or BF16 tensor as floats. ERR_CORRUPT when the file
+ * has become shorter. */
+MUST_CHECK enum err safetensors_read(const struct safetensors *s, const struct safetensors_entry *e,
+                                     int64_t first, int64_t n, float *out, struct fail *f);
+/* The bytes of a tensor of any type, as they are in the file: e->bytes of them. */
+MUST_CHECK enum err safetensors_read_bytes(const struct safetensors *s,
+                                           const struct safetensors_entry *e, void *out,
+                                           struct fail *f);
+/* ERR_CORRUPT, naming the file, when size or time of one are not what they were at open. */
+MUST_CHECK enum err safetensors_check_unchanged(const struct safetensors *s, struct fail *f);
 
-/* Checks the bytes of one file and lists its tensors: the part that the fuzzer drives. Entries
- * are appended to `s` with `shard` as their number. */
+/* Checks the bytes of one whole file and lists its tensors: the part that the fuzzer drives.
+ * Entries are appended to `s` with `shard` as their number. */
 MUST_CHECK enum err safetensors_parse(struct safetensors *s, int shard, const void *data,
                                       size_t size, const char *what, struct fail *f);
 

@@ -28,18 +28,9 @@ struct tensor tensor_2d(float *data, int64_t rows, int64_t cols) {
     return tensor_of(data, DTYPE_F32, 2, (int64_t[]){rows, cols});
 }
 
-struct tensor tensor_4d(float *data, int64_t T, int64_t H, int64_t W, int64_t C) {
-    return tensor_of(data, DTYPE_F32, 4, (int64_t[]){T, H, W, C});
-}
-
 struct tensor tensor_as_2d(const struct tensor *t, int64_t rows, int64_t cols) {
     ASSERT(tensor_count(t) == rows * cols);
     return tensor_of(t->data, t->dtype, 2, (int64_t[]){rows, cols});
-}
-
-struct tensor tensor_as_4d(const struct tensor *t, int64_t T, int64_t H, int64_t W, int64_t C) {
-    ASSERT(tensor_count(t) == T * H * W * C);
-    return tensor_of(t->data, t->dtype, 4, (int64_t[]){T, H, W, C});
 }
 
 struct tensor tensor_rows(const struct tensor *t, int64_t first, int64_t n) {

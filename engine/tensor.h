@@ -28,11 +28,9 @@ struct tensor {
 struct tensor tensor_of(void *data, enum dtype dtype, int n_dims, const int64_t *dims);
 struct tensor tensor_1d(float *data, int64_t n);
 struct tensor tensor_2d(float *data, int64_t rows, int64_t cols);
-struct tensor tensor_4d(float *data, int64_t T, int64_t H, int64_t W, int64_t C);
 
 /* Same memory, other shape; the counts must agree. */
 struct tensor tensor_as_2d(const struct tensor *t, int64_t rows, int64_t cols);
-struct tensor tensor_as_4d(const struct tensor *t, int64_t T, int64_t H, int64_t W, int64_t C);
 /* Rows first .. first+n-1 of the slowest dimension. */
 struct tensor tensor_rows(const struct tensor *t, int64_t first, int64_t n);
 

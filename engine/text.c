@@ -82,7 +82,8 @@ static enum err bind_table(struct text *t, const int64_t *sizes, struct fail *f)
     static const char *const names[] = {"shared.weight", "encoder.embed_tokens.weight"};
     int pick = weights_find(&t->weights, names[0]) ? 0 : 1;
     if (weights_find(&t->weights, names[1 - pick])) weights_ignore(&t->weights, names[1 - pick]);
-    return weights_take(&t->weights, &t->table, names[pick], WEIGHT_KEEP, 2, sizes, f);
+    t->table_entry = weights_find(&t->weights, names[pick]);
+    return weights_take(&t->weights, &t->table, names[pick], WEIGHT_STORED, 2, sizes, f);
 }
 
 /* The bias of attention is made on the host, from one number per bucket and head. */
@@ -219,21 +220,22 @@ out:
     return rc;
 }
 
-static enum err embed(struct text *t, struct tensor *x, const int32_t *ids, int n,
-                      struct pool *pool, struct fail *f) {
+/* x [n,d_model] = rows of the table. */
+static enum err embed(struct text *t, struct tensor *x, const int32_t *ids, int n, struct fail *f) {
     enum err rc = ERR_OK;
-    int64_t dims[] = {n};
-    struct tensor rows;
-
+    int64_t d = t->config.d_model;
+    float *rows = mem_take((size_t)(n * d), sizeof *rows);
+    if (!rows) return FAIL(f, ERR_NOMEM, "no memory for %d words", n);
+    TRY(safetensors_check_unchanged(&t->weights.file, f));
     for (int i = 0; i < n; i++) {
         if (ids[i] < 0 || ids[i] >= t->config.vocab)
-            return FAIL(f, ERR_CORRUPT, "the tokenizer gave id %d, the text encoder has %d rows",
-                        (int)ids[i], t->config.vocab);
+            TRY(FAIL(f, ERR_CORRUPT, "the tokenizer gave id %d, the text encoder has %d rows",
+                     (int)ids[i], t->config.vocab));
+        TRY(safetensors_read(&t->weights.file, t->table_entry, ids[i] * d, d, rows + i * d, f));
     }
-    TRY(pool_take(pool, &rows, DTYPE_I32, 1, dims, f));
-    op_upload(t->dev, &rows, ids);
-    TRY(op_embed(t->dev, x, &t->table, &rows, f));
+    op_upload(t->dev, x, rows);
 out:
+    mem_free(rows);
     return rc;
 }
 
@@ -247,7 +249,7 @@ enum err text_encode(struct text *t, struct tensor *out, const int32_t *ids, int
 
     ASSERT(n >= 1 && n <= TEXT_TOKENS_MAX && out->dim[0] == n && out->dim[1] == t->config.d_model);
     TRY(pool_take_2d(pool, &x, n, t->config.d_model, f));
-    TRY(embed(t, &x, ids, n, pool, f));
+    TRY(embed(t, &x, ids, n, f));
     TRY(take_scratch(t, &s, n, pool, f));
     for (int i = 0; i < t->config.n_layers; i++)
         TRY(run_layer(t, &t->layer[i], &x, &s, f));

@@ -2,8 +2,8 @@
  *
  * Only real tokens are computed: padding is masked inside the network and replaced by zero rows
  * after it, so leaving it out is exact. Sizes come from config.json and are checked against the
- * tensors. The embedding table stays in the mapped file, rows are gathered from it.
- * On the thread of its device. */
+ * tensors. The embedding table stays in its file, which stays open: rows are read when words ask
+ * for them. On the thread of its device. */
 #ifndef ENGINE_TEXT_H
 #define ENGINE_TEXT_H
 
@@ -30,8 +30,9 @@ struct text_layer {
 struct text {
     struct text_config config;
     struct device *dev;
-    struct weights weights; /* open as long as the table is gathered from */
-    struct tensor table;    /* [vocab, d_model] in the mapped file */
+    struct weights weights; /* open as long as rows are read from the table */
+    struct tensor table;    /* [vocab, d_model], shape only */
+    const struct safetensors_entry *table_entry;
     struct tensor final_norm;
     struct text_layer layer[TEXT_LAYERS_MAX];
 };
@@ -42,8 +43,8 @@ MUST_CHECK enum err text_open(struct text **out, struct device *dev, struct pool
                               const char *folder, struct fail *f);
 void text_close(struct text *t); /* NULL is allowed; call before the pool is freed */
 /* out [n, d_model] is the caller's; ids from tokenizer_encode(), `</s>` included. Scratch comes
- * from `pool`, which is back where it was afterwards. ERR_CORRUPT when an id is outside the table:
- * tokenizer and encoder do not belong together. */
+ * from `pool`, which is back where it was afterwards. ERR_CORRUPT when an id is outside the table,
+ * because tokenizer and encoder do not belong together, or when the file was written to. */
 MUST_CHECK enum err text_encode(struct text *t, struct tensor *out, const int32_t *ids, int n,
                                 struct pool *pool, struct fail *f);
 

@@ -197,10 +197,6 @@ out:
     return rc;
 }
 
-int tokenizer_n_ids(const struct tokenizer *t) {
-    return t->model.n_pieces;
-}
-
 int32_t tokenizer_eos(const struct tokenizer *t) {
     return t->model.eos_id;
 }

@@ -45,7 +45,6 @@ void tokenizer_ids_free(struct tokenizer_ids *ids);
 /* What segmentation sees, as a string of the caller (mem_free). For tests and tools. */
 MUST_CHECK enum err tokenizer_normalize(const struct tokenizer *t, char **out, struct str text,
                                         struct fail *f);
-int tokenizer_n_ids(const struct tokenizer *t);
 int32_t tokenizer_eos(const struct tokenizer *t);
 
 #endif

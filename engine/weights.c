@@ -90,12 +90,11 @@ static enum err load_entry(struct weights *w, struct tensor *out, const struct s
                            int form, struct fail *f) {
     enum err rc = ERR_OK;
     struct tensor want = form_shape(e, form);
-    struct tensor in_file = tensor_of((void *)(uintptr_t)e->data, e->dtype, e->n_dims, e->dim);
     float *plain = NULL, *turned = NULL;
     size_t n = (size_t)tensor_count(&want);
     TRY(pool_take(w->pool, out, DTYPE_F32, want.n_dims, want.dim, f));
     TRY(take_scratch(w, 0, n ? n : 1, &plain, f));
-    safetensors_to_f32(plain, &in_file);
+    TRY(safetensors_read(&w->file, e, 0, (int64_t)n, plain, f));
     warn_infinite(w, plain, n, e->name);
     if (form == WEIGHT_CONV) {
         TRY(take_scratch(w, 1, n ? n : 1, &turned, f));
@@ -131,8 +130,8 @@ enum err weights_take(struct weights *w, struct tensor *out, const char *name, i
         note_problem(w, line);
         return ERR_OK;
     }
-    if (form == WEIGHT_KEEP) {
-        *out = tensor_of((void *)(uintptr_t)e->data, e->dtype, e->n_dims, e->dim);
+    if (form == WEIGHT_STORED) {
+        *out = tensor_of(NULL, e->dtype, e->n_dims, e->dim);
         return ERR_OK;
     }
     return load_entry(w, out, e, form, f);
@@ -194,7 +193,7 @@ enum err weights_finish(struct weights *w, struct fail *f) {
                      w->file.entry[i].name);
             note_problem(w, line);
         }
-    if (w->n_problems == 0) return ERR_OK;
+    if (w->n_problems == 0) return safetensors_check_unchanged(&w->file, f);
     say_problems(w);
     const char *all = buf_str(&w->problems);
     int n = (int)strcspn(all, "\n");

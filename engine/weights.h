@@ -3,7 +3,7 @@
  * A model states what it wants as rows: name, field, shape. Binding goes on after a problem, so
  * that weights_finish() can name all of them: missing tensors, wrong shapes with both shapes,
  * tensors nobody asked for. Weights are converted to f32 and live in the pool given (the
- * process pool), except WEIGHT_KEEP, which stays in the mapped file. */
+ * process pool), except WEIGHT_STORED, whose rows are read from the file when they are needed. */
 #ifndef ENGINE_WEIGHTS_H
 #define ENGINE_WEIGHTS_H
 
@@ -16,7 +16,7 @@ enum weight_form {
     WEIGHT_VECTOR,       /* any shape, flattened to one dimension: [C,1,1] -> [C] */
     WEIGHT_CONV,         /* torch [O,C,(kt,)kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels get kt 1 */
     WEIGHT_MATRIX,       /* 1x1 kernels and patch embeddings: [O,C,1,..] -> [O, C*...] */
-    WEIGHT_KEEP,         /* stays where it is in the storage type; host memory, for gathers */
+    WEIGHT_STORED,       /* only checked; the tensor says its shape and has no data */
     WEIGHT_OPTIONAL = 64 /* flag: absent is fine, the tensor stays empty (data NULL) */
 };
 
@@ -56,11 +56,11 @@ MUST_CHECK enum err weights_take(struct weights *w, struct tensor *out, const ch
 const struct safetensors_entry *weights_find(const struct weights *w, const char *name);
 /* Marks tensors with this prefix as known but not needed. */
 void weights_ignore(struct weights *w, const char *prefix);
-/* ERR_CORRUPT when there were problems or unused tensors; the text holds the first and the
- * count, w->problems all of them, and each goes to the log of the device's owner. */
+/* ERR_CORRUPT when there were problems or unused tensors, or when a file changed meanwhile; the
+ * text holds the first and the count, w->problems all of them, and each goes to the log of the
+ * device's owner. */
 MUST_CHECK enum err weights_finish(struct weights *w, struct fail *f);
-/* Unmaps the files unless `keep` pointers exist: call after the model is freed when it has any
- * WEIGHT_KEEP tensor. Safe on a zeroed struct. */
+/* Closes the files. Safe on a zeroed struct. */
 void weights_close(struct weights *w);
 
 #endif

@@ -18,18 +18,24 @@ static const struct safetensors_entry *find(const struct safetensors *file, cons
     return e;
 }
 
-float *golden_f32(const struct safetensors *file, const char *name, int64_t *n) {
+static void *read_all(const struct safetensors *file, const char *name, int64_t *n) {
+    struct fail f = {0};
     const struct safetensors_entry *e = find(file, name, n);
-    float *out = e ? mem_take((size_t)*n, sizeof *out) : NULL;
-    if (out) memcpy(out, e->data, (size_t)*n * sizeof *out);
+    void *out = e ? mem_take(e->bytes, 1) : NULL;
+    if (out) CHECK_OK(safetensors_read_bytes(file, e, out, &f), &f);
     return out;
 }
 
+float *golden_f32(const struct safetensors *file, const char *name, int64_t *n) {
+    return read_all(file, name, n);
+}
+
 int32_t *golden_i32(const struct safetensors *file, const char *name, int64_t *n) {
-    const struct safetensors_entry *e = find(file, name, n);
-    int32_t *out = e ? mem_take((size_t)*n, sizeof *out) : NULL;
-    if (out) memcpy(out, e->data, (size_t)*n * sizeof *out);
-    return out;
+    return read_all(file, name, n);
+}
+
+uint8_t *golden_u8(const struct safetensors *file, const char *name, int64_t *n) {
+    return read_all(file, name, n);
 }
 
 struct golden_error golden_compare(const float *got, const float *want, int64_t n) {

@@ -16,6 +16,7 @@ struct golden_error {
  * counted as a failed check, when the file has no such tensor. */
 float *golden_f32(const struct safetensors *file, const char *name, int64_t *n);
 int32_t *golden_i32(const struct safetensors *file, const char *name, int64_t *n);
+uint8_t *golden_u8(const struct safetensors *file, const char *name, int64_t *n);
 
 struct golden_error golden_compare(const float *got, const float *want, int64_t n);
 /* Prints one line of the parity table and counts a failed check when max_abs is over `tolerance`

@@ -1,5 +1,6 @@
 /* Model folders: what they may say about themselves, and transformers that are not what they say.
  * Every transformer row is the mini one with one line of config.json changed. */
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,6 +58,8 @@ static const struct folder_row rows[] = {
     {"{}", "{\"prediction_type\":\"epsilon\"}", "{}", ERR_UNSUPPORTED, "only flow_prediction"},
     {"{}", "{}", "{\"misora\":{\"window_latents\":5,\"overlap_latents\":5}}", ERR_CORRUPT,
      "overlap_latents 5 needs to be below window_latents 5"},
+    {"{}", "{}", "{\"misora\":{\"window_latents\":1}}", ERR_CORRUPT,
+     "window_latents is 1, it needs to be 0 or 2 and more"},
     {"{}", "{}", "{\"misora\":{\"fps\":0}}", ERR_CORRUPT, "\"fps\""},
     {"{}", "{}", "{\"misora\":{\"steps\":100000}}", ERR_CORRUPT, "\"steps\""},
     {"[]", "{}", "{}", ERR_CORRUPT, "model_index.json holds no object"},
@@ -140,7 +143,7 @@ static void write_change(const struct change *c) {
 }
 
 static void transformers_that_do_not_fit_are_refused_by_name_and_shapes(void) {
-    char weights[512], link[512];
+    char weights[PATH_MAX], link[512]; /* realpath() wants no less */
     snprintf(link, sizeof link, "%s/diffusion_pytorch_model.safetensors", folder);
     CHECK(realpath("tests/golden/dit_cells/diffusion_pytorch_model.safetensors", weights) != NULL);
     CHECK_INT(symlink(weights, link), 0);

@@ -241,7 +241,8 @@ struct model {
 };
 
 static void a_file_whose_blocks_are_not_stored_yet_is_read(void) {
-    static const char header[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[65536],\"data_offsets\":[0,262144]}}";
+    static const char header[] =
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[65536],\"data_offsets\":[0,262144]}}";
     unsigned char head[8 + sizeof(header) - 1] = {sizeof(header) - 1};
     struct safetensors s = {0};
     struct fail f = {0};
@@ -249,7 +250,8 @@ static void a_file_whose_blocks_are_not_stored_yet_is_read(void) {
     memcpy(head + 8, header, sizeof(header) - 1);
     write_file("x.safetensors", head, sizeof(head));
     snprintf(path, sizeof path, "%s/x.safetensors", folder);
-    CHECK_INT(truncate(path, (off_t)sizeof(head) + 262144), 0); /* as a fresh clone: data without blocks */
+    CHECK_INT(truncate(path, (off_t)sizeof(head) + 262144),
+              0); /* as a fresh clone: data without blocks */
     CHECK_OK(safetensors_open_file(&s, path, &f), &f);
     safetensors_close(&s);
     remove_file("x.safetensors");
@@ -333,6 +335,56 @@ static void weights_that_are_no_numbers_are_told(void) {
     remove_file("m.safetensors");
 }
 
+/* S9: a file that changes under us is an answer in words, not a signal. */
+static void files_that_change_while_they_are_used_are_told(void) {
+    struct safetensors s;
+    struct fail f = {0};
+    char path[512];
+    float v[2] = {0};
+    const char *header = "{" ENTRY("a", "F32", "[2]", "0", "8") "}";
+    snprintf(path, sizeof path, "%s/x.safetensors", folder);
+    write_tensor("x.safetensors", header, 8);
+    CHECK_OK(safetensors_open_file(&s, path, &f), &f);
+    CHECK_OK(safetensors_read(&s, &s.entry[0], 1, 1, v, &f), &f);
+    CHECK_OK(safetensors_check_unchanged(&s, &f), &f);
+
+    write_tensor("y.safetensors", header, 8); /* a new file of the name: the old one stays ours */
+    char other[512];
+    snprintf(other, sizeof other, "%s/y.safetensors", folder);
+    CHECK_INT(rename(other, path), 0);
+    CHECK_OK(safetensors_read(&s, &s.entry[0], 0, 2, v, &f), &f);
+    CHECK_OK(safetensors_check_unchanged(&s, &f), &f);
+    safetensors_close(&s);
+
+    CHECK_OK(safetensors_open_file(&s, path, &f), &f);
+    CHECK_INT(truncate(path, (off_t)strlen(header) + 8 + 4), 0);
+    CHECK_INT(safetensors_check_unchanged(&s, &f), ERR_CORRUPT);
+    CHECK_HAS(f.text, "x.safetensors was written to while it was in use");
+    CHECK_INT(safetensors_read(&s, &s.entry[0], 0, 2, v, &f), ERR_CORRUPT);
+    CHECK_HAS(f.text, "it was cut while it was in use");
+    safetensors_close(&s);
+    remove_file("x.safetensors");
+}
+
+static void halves_are_read_in_place(void) {
+    struct safetensors s;
+    struct fail f = {0};
+    char path[512];
+    unsigned char file[FILE_MAX];
+    float v[4] = {0};
+    size_t n = build(file, "{" ENTRY("a", "BF16", "[5]", "0", "10") "}", 10);
+    static const uint16_t bits[] = {0x3f80, 0xc040, 0x4000, 0x4040, 0x4080};
+    memcpy(file + n - sizeof bits, bits, sizeof bits);
+    write_file("x.safetensors", file, n);
+    snprintf(path, sizeof path, "%s/x.safetensors", folder);
+    CHECK_OK(safetensors_open_file(&s, path, &f), &f);
+    CHECK_OK(safetensors_read(&s, &s.entry[0], 1, 4, v, &f), &f);
+    for (int i = 0; i < 4; i++)
+        CHECK_NEAR((double)v[i], i == 0 ? -3 : i + 1, 0);
+    safetensors_close(&s);
+    remove_file("x.safetensors");
+}
+
 static void every_failed_allocation_leaves_nothing_behind(void) {
     unsigned char file[FILE_MAX];
     size_t n = build(file, "{" ENTRY("a", "F32", "[2]", "0", "8") "}", 8);
@@ -357,6 +409,8 @@ static const struct test tests[] = {
     TEST(other_things_than_weight_files_are_refused),
     TEST(binding_reports_every_problem),
     TEST(weights_that_are_no_numbers_are_told),
+    TEST(files_that_change_while_they_are_used_are_told),
+    TEST(halves_are_read_in_place),
     TEST(every_failed_allocation_leaves_nothing_behind),
 };
 
