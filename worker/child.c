@@ -114,7 +114,8 @@ static enum err answer(const struct receipt *receipt, enum err result, const str
 static void note_model(const struct child *c, struct receipt *receipt, const struct job *job) {
     const char *dir = c->hello.model_dir;
     int end = (int)strlen(dir), start = 0;
-    while (end > 1 && dir[end - 1] == '/') end--;
+    while (end > 1 && dir[end - 1] == '/')
+        end--;
     for (int i = 0; i < end; i++)
         if (dir[i] == '/') start = i + 1;
     char id[WIRE_PATH_MAX + 8];
@@ -162,6 +163,7 @@ static enum err serve(struct child *c, struct fail *f) {
 
 static bool settle(int parent) {
     struct rlimit none = {0, 0};
+    close_range(CHILD_FD + 1, ~0U, 0); /* hiredis leaves its sockets open over exec */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);

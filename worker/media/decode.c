@@ -33,6 +33,7 @@ static enum err start(pid_t *pid, int *answer_fd, const struct decode_request *r
     posix_spawn_file_actions_adddup2(&actions, r->fd, 0);
     posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
     int e = posix_spawn(pid, r->program, &actions, NULL, argv, envp);
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);
