@@ -767,6 +767,20 @@ static void a_broken_record_is_an_error_and_not_a_crash(void) {
     }
 }
 
+/* A test before this one switched the append-only file off and on: it is whole again only after its
+ * rewrite. */
+static void wait_for_append_file(void) {
+    struct str args[2] = {str_of("INFO"), str_of("persistence")};
+    for (bool is_busy = true; is_busy; now_sleep_ms(20)) {
+        struct redis_reply *info = NULL;
+        CHECK_OK(redis_call(r, &info, 2, args, &f), &f);
+        if (info == NULL) return;
+        is_busy = strstr(redis_reply_text(info), "aof_rewrite_in_progress:0") == NULL ||
+                  strstr(redis_reply_text(info), "aof_rewrite_scheduled:0") == NULL;
+        redis_reply_free(info);
+    }
+}
+
 static void a_killed_redis_is_unavailable_at_once_and_back_with_all_jobs(void) {
     if (!begin()) return;
     struct queue_claim c;
@@ -774,6 +788,7 @@ static void a_killed_redis_is_unavailable_at_once_and_back_with_all_jobs(void) {
     struct queue_beat beat = {.phase = "denoise", .progress = 50};
     /* With everysec a write may wait for the disk, and a kill would lose it. */
     plain("CONFIG", "SET", "appendfsync", "always");
+    wait_for_append_file();
     submit("video_1");
     submit("video_2");
     CHECK_OK(claim_as(&c, "w1"), &f);
@@ -839,6 +854,47 @@ static void operators_see_and_mend(void) {
     mem_free(dead);
 }
 
+/* A bit of everything; whatever it answers, it must not crash or leak. */
+static void do_a_bit_of_everything(struct queue_page *page, struct queue_hooks *hooks) {
+    struct queue_order o = order_of("video_1");
+    struct queue_ticket t;
+    struct queue_claim c = {0};
+    struct queue_view v;
+    struct queue_events *events = NULL;
+    enum queue_verdict verdict;
+    struct queue_beat beat = {.phase = "denoise"};
+    struct queue_page_query q = {.tenant = "t1", .limit = 10};
+    (void)!queue_submit(r, &t, &o, &f);
+    enum err rc = claim_as(&c, "w1");
+    if (rc == ERR_OK) (void)!queue_beat(r, &verdict, c.id, c.lease, &beat, &f);
+    if (rc == ERR_OK) (void)!queue_complete(r, &verdict, c.id, c.lease, "{}", &f);
+    queue_claim_free(&c);
+    (void)!queue_view_get(r, &v, "video_1", "t1", &f);
+    queue_view_free(&v);
+    (void)!queue_view_list(r, page, &q, &f);
+    queue_view_page_free(page);
+    (void)!queue_hook_claim(r, hooks, "w1", 16, 1000, &f);
+    events = mem_take(1, sizeof(*events));
+    if (events != NULL) (void)!queue_event_read(r, events, "video_1", "", &f);
+    mem_free(events);
+}
+
+static void every_failed_allocation_is_survived(void) {
+    if (!begin()) return;
+    struct queue_page *page = mem_take(1, sizeof(*page));
+    struct queue_hooks *hooks = mem_take(1, sizeof(*hooks));
+    int64_t alive = mem_alive();
+    for (int n = 1; n <= 150; n++) {
+        mem_fail_nth(n);
+        do_a_bit_of_everything(page, hooks);
+        mem_fail_nth(0);
+        CHECK_INT(mem_alive(), alive);
+    }
+    CHECK_INT(state_of("video_1"), JOB_STATE_SUCCEEDED);
+    mem_free(page);
+    mem_free(hooks);
+}
+
 /* Last: closes the server of this program. */
 static void nothing_is_left_over(void) {
     if (pool != NULL) end();
@@ -868,6 +924,7 @@ static const struct test tests[] = {
     TEST(a_broken_record_is_an_error_and_not_a_crash),
     TEST(a_killed_redis_is_unavailable_at_once_and_back_with_all_jobs),
     TEST(operators_see_and_mend),
+    TEST(every_failed_allocation_is_survived),
     TEST(nothing_is_left_over),
 };
 TEST_MAIN(tests)
