@@ -259,7 +259,11 @@ static void kill_9_while_writing_leaves_whole_objects_only(void) {
                 snprintf(key, sizeof(key), "t/r%d/%d.mp4", round, i);
                 if (store_put_bytes(&store, &o, key, data, sizeof(data), NULL) != ERR_OK) _exit(1);
             }
-        now_sleep_ms(3 + 7 * round);
+        snprintf(key, sizeof(key), "t/r%d/0.mp4", round);
+        for (int i = 0; i < 1000 && store_find(&store, &found, key, NULL) != ERR_OK; i++)
+            now_sleep_ms(5); /* a loaded machine is slow to begin */
+        store_found_close(&found);
+        now_sleep_ms(7 * round);
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);
         for (int i = 0;; i++) {
