@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/assert.h"
@@ -80,17 +81,25 @@ static void print_usage(FILE *to) {
         fprintf(to, "  %-18s %s\n", flags[i].name, flags[i].help);
 }
 
+static const struct flag *find_flag(const char *name) {
+    for (int i = 0; i < COUNT_OF(flags); i++)
+        if (strcmp(flags[i].name, name) == 0) return &flags[i];
+    return NULL;
+}
+
 static enum err read_flags(struct opts *o, int argc, char **argv, struct fail *f) {
     for (int i = 1; i < argc; i += 2) {
-        int k = 0;
-        while (k < COUNT_OF(flags) && strcmp(flags[k].name, argv[i]) != 0)
-            k++;
-        if (k == COUNT_OF(flags)) return FAIL(f, ERR_INPUT, "there is no flag %.80s", argv[i]);
-        if (i + 1 == argc) return FAIL(f, ERR_INPUT, "%s needs a value", argv[i]);
-        *(const char **)((char *)o + flags[k].offset) = argv[i + 1];
+        const struct flag *flag = find_flag(argv[i]);
+        if (!flag) return FAIL(f, ERR_INPUT, "there is no flag %.80s", argv[i]);
+        if (i + 1 == argc || find_flag(argv[i + 1]))
+            return FAIL(f, ERR_INPUT, "%s needs a value", argv[i]);
+        const char **value = (const char **)((char *)o + flag->offset);
+        if (*value) return FAIL(f, ERR_INPUT, "%s is there twice", argv[i]);
+        *value = argv[i + 1];
     }
     if (!o->model) o->model = "models/tiny";
-    if (!o->prompt || !o->output) return FAIL(f, ERR_INPUT, "--prompt and -o are needed");
+    if (!o->prompt || !o->output)
+        return FAIL(f, ERR_INPUT, "--prompt and -o are needed (misora gen --help tells more)");
     return ERR_OK;
 }
 
@@ -187,6 +196,14 @@ out:
     return rc;
 }
 
+/* What is wrong with a picture is said with its name. */
+static enum err decode_picture(struct gen *g, const struct decode_request *request,
+                               struct fail *f) {
+    struct fail why = {0};
+    enum err rc = decode_image(g->image, request, &why);
+    return rc == ERR_OK ? rc : FAIL(f, rc, "%.100s: %.140s", g->opts.image, why.text);
+}
+
 /* The picture through the decoder in its cage, as the worker reads it, becomes latent frame 0. */
 static enum err read_image(struct gen *g, struct engine_known *known, struct fail *f) {
     enum err rc = ERR_OK;
@@ -201,7 +218,7 @@ static enum err read_image(struct gen *g, struct engine_known *known, struct fai
     if (!g->image) TRY(FAIL(f, ERR_NOMEM, "no memory for the picture"));
     struct decode_request request = {program, fd, one.width, one.height};
     struct engine_clip clip = {.rgb = g->image, .size = one};
-    TRY(decode_image(g->image, &request, f));
+    TRY(decode_picture(g, &request, f));
     TRY(engine_known_make(g->engine, known, &g->canvas, f));
     TRY(engine_encode_video(g->engine, &latent, &clip, f));
     memcpy(known->latent.data, latent.data, tensor_bytes(&latent));
@@ -218,15 +235,31 @@ static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *
     return encode_frame(g->encode, rgb, (size_t)g->canvas.width * 3, f);
 }
 
+static enum err check_output(const struct gen *g, struct fail *f) {
+    struct stat st;
+    if (stat(g->opts.output, &st) == 0 && !S_ISREG(st.st_mode))
+        return FAIL(f, ERR_INPUT, "-o %.160s is not a file", g->opts.output);
+    int fd = open(g->part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return FAIL(f, ERR_IO, "%.160s cannot be written: %s", g->opts.output, strerror(errno));
+    close(fd);
+    unlink(g->part);
+    return ERR_OK;
+}
+
 /* The clip grows beside its final place, so that a run that fails leaves what was there before.
- * Opened first of all: a folder that cannot be written to is told at once. */
+ * Opened before the work begins: a folder that cannot be written to is told at once. */
 static enum err open_file(struct gen *g, struct fail *f) {
+    enum err rc = ERR_OK;
     struct encode_opts o = {.fps_num = g->fps, .fps_den = 1};
     o.width = o.out_width = g->canvas.width;
     o.height = o.out_height = g->canvas.height;
     int n = snprintf(g->part, sizeof g->part, "%s.%ld.part", g->opts.output, (long)getpid());
     if (n >= (int)sizeof g->part) return FAIL(f, ERR_INPUT, "the path after -o is too long");
-    return encode_open(&g->encode, g->part, &o, f);
+    TRY(check_output(g, f));
+    TRY(encode_open(&g->encode, g->part, &o, f));
+out:
+    return rc;
 }
 
 static enum err close_file(struct gen *g, struct fail *f) {
@@ -274,7 +307,7 @@ int gen_main(int argc, char **argv) {
     enum err rc = ERR_OK;
     struct fail fail = {0}, *f = &fail;
     struct gen g = {0};
-    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+    if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         print_usage(stdout);
         return 0;
     }

@@ -1,0 +1,93 @@
+"""`misora gen`: the engine alone. What is wrong is said in one line with its exit code, and nothing
+half-done is left behind."""
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+import picture
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MISORA = os.path.join(os.environ.get("MISORA_BUILD", ROOT / "build/release"), "misora")
+USAGE, DATA, UNAVAILABLE = 64, 65, 69
+
+
+def gen(*args, timeout=60):
+    return subprocess.run([MISORA, "gen", *map(str, args)], cwd=ROOT, capture_output=True, text=True,
+                          timeout=timeout)
+
+
+# OUT stands for a file that can be written.
+REFUSED = [
+    ([], USAGE, "--prompt and -o are needed"),
+    (["--prompt"], USAGE, "--prompt needs a value"),
+    (["--prompt", "a"], USAGE, "--prompt and -o are needed"),
+    (["--prompt", "--size", "-o", "OUT"], USAGE, "--prompt needs a value"),
+    (["--prompt", "a", "--prompt", "b", "-o", "OUT"], USAGE, "--prompt is there twice"),
+    (["--bogus", "1"], USAGE, "there is no flag --bogus"),
+    (["--", "a"], USAGE, "there is no flag --"),
+    (["--prompt", "a", "-o", "OUT", "--size", "100x100"], USAGE, "must be multiples of 16"),
+    (["--prompt", "a", "-o", "OUT", "--size", "100"], USAGE, "WIDTHxHEIGHT"),
+    (["--prompt", "a", "-o", "OUT", "--size", "0x64"], USAGE, "WIDTHxHEIGHT"),
+    (["--prompt", "a", "-o", "OUT", "--size", "64x99999999999"], USAGE, "WIDTHxHEIGHT"),
+    (["--prompt", "a", "-o", "OUT", "--frames", "0"], USAGE, "a number from 1 to 3601"),
+    (["--prompt", "a", "-o", "OUT", "--frames", "1e3"], USAGE, "a number from 1 to 3601"),
+    (["--prompt", "a", "-o", "OUT", "--steps", "999"], USAGE, "a number from 1 to 200"),
+    (["--prompt", "a", "-o", "OUT", "--guidance", "nan"], USAGE, "a number from 0 to 20"),
+    (["--prompt", "a", "-o", "OUT", "--seed", "-1"], USAGE, "a whole number"),
+    (["--prompt", "a", "-o", "OUT", "--solver", "dpm"], USAGE, "unipc or euler"),
+    (["--prompt", "a", "-o", "OUT", "--device", "gpu"], USAGE, "cpu and ref exist"),
+    (["--prompt", "a", "-o", "/tmp"], USAGE, "-o /tmp is not a file"),
+    (["--prompt", "a", "-o", "/nowhere/x.mp4"], UNAVAILABLE, "/nowhere/x.mp4 cannot be written: No such file"),
+    (["--prompt", "a", "-o", "/proc/x.mp4"], UNAVAILABLE, "/proc/x.mp4 cannot be written"),
+    (["--prompt", "a", "-o", "OUT", "--model", "/nowhere"], DATA, "/nowhere/model_index.json: no such file"),
+    (["--prompt", "a", "-o", "OUT", "--model", "README.md"], DATA, "README.md/model_index.json: no such file"),
+    (["--prompt", "a", "-o", "OUT", "--image", "/nowhere.png"], DATA, "/nowhere.png cannot be opened: No such file"),
+    (["--prompt", "a", "-o", "OUT", "--image", "README.md"], DATA, "README.md: the file is not a jpeg, png or webp"),
+    (["--prompt", "a", "-o", "OUT", "--image", "/tmp"], DATA, "/tmp: the image has 0 bytes"),
+]
+
+
+@pytest.mark.parametrize("args,code,text", REFUSED, ids=[" ".join(r[0])[:60] or "nothing" for r in REFUSED])
+def test_what_cannot_be_done_is_said_in_one_line(tmp_path, args, code, text):
+    r = gen(*[str(tmp_path / "x.mp4") if a == "OUT" else a for a in args])
+    last = r.stderr.replace("\r", "\n").strip().split("\n")[-1]
+    assert r.returncode == code, r.stderr
+    assert last.startswith("misora gen: ") and text in last
+    assert os.listdir(tmp_path) == []
+
+
+def test_help_goes_to_stdout_and_names_every_flag():
+    r = gen("--help")
+    assert r.returncode == 0 and r.stderr == ""
+    for flag in ("--prompt", "-o", "--image", "--size", "--steps", "--device"):
+        assert flag in r.stdout
+
+
+def test_a_picture_and_few_words_make_a_clip(tmp_path):
+    (tmp_path / "a.png").write_bytes(picture.png())
+    out = tmp_path / "x.mp4"
+    out.write_bytes(b"an old file of that name")
+    r = gen("--prompt", "a red ball", "--image", tmp_path / "a.png", "-o", out, "--size", "64x64", "--frames", 4,
+            "--steps", 2)
+    assert r.returncode == 0, r.stderr
+    assert "64 x 64, 5 frames, seed 1" in r.stderr
+    assert out.read_bytes()[4:8] == b"ftyp"
+    assert sorted(os.listdir(tmp_path)) == ["a.png", "x.mp4"]
+
+
+def test_an_interrupted_run_leaves_what_was_there(tmp_path):
+    out = tmp_path / "x.mp4"
+    out.write_bytes(b"an old file of that name")
+    p = subprocess.Popen([MISORA, "gen", "--prompt", "a", "-o", str(out), "--steps", "200"], cwd=ROOT,
+                         stderr=subprocess.PIPE)
+    while p.poll() is None and not list(tmp_path.glob("*.part")):
+        time.sleep(0.02)
+    p.send_signal(signal.SIGINT)
+    assert p.wait(30) == 130
+    p.stderr.close()
+    assert out.read_bytes() == b"an old file of that name"
+    assert os.listdir(tmp_path) == ["x.mp4"]
