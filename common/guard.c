@@ -227,7 +227,7 @@ enum err guard_url(struct guard_target *out, const char *url, const struct guard
                    struct fail *f) {
     enum err rc = ERR_OK;
     struct guard_target t = {0};
-    struct str rest, host, port;
+    struct str rest, host = {0}, port = {0};
 
     TRY(check_bytes(url, f));
     rest = str_of(url);
