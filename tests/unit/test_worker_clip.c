@@ -7,19 +7,17 @@
 
 #include "common/base/mem.h"
 #include "tests/lib/check.h"
+#include "tests/lib/temp.h"
 #include "worker/media/probe.h"
 #include "worker/spool.h"
 
 enum { W = 64, H = 48, N = 9 };
 
-static char dir[64];
+static char dir[256];
 static uint8_t frame[W * H * 3];
 
 static struct plan plan_of(int out_width, int out_height, int out_fps, int n_out) {
-    if (!dir[0]) {
-        snprintf(dir, sizeof(dir), "/tmp/test_clip.XXXXXX");
-        CHECK(mkdtemp(dir) != NULL);
-    }
+    if (!dir[0]) snprintf(dir, sizeof(dir), "%s", temp_dir());
     return (struct plan){.canvas = {N, W, H},
                          .model_fps = 16,
                          .out_width = out_width,
@@ -29,7 +27,7 @@ static struct plan plan_of(int out_width, int out_height, int out_fps, int n_out
 }
 
 static bool exists(enum receipt_variant v, int64_t *size) {
-    char path[128];
+    char path[400];
     struct stat st;
     snprintf(path, sizeof(path), "%s/%s", dir, spool_file_name(v));
     if (stat(path, &st) < 0) return false;
@@ -53,7 +51,7 @@ static void all_three_files_are_described_truly(void) {
         struct receipt r = {0};
         struct clip *c = NULL;
         struct probe probe;
-        char path[128];
+        char path[400];
         int64_t size = 0;
         struct plan p = plan_of(rows[i].w, rows[i].h, rows[i].fps, rows[i].n);
         CHECK_OK(clip_open(&c, dir, &p, -1, &f), &f);

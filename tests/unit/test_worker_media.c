@@ -7,6 +7,7 @@
 #include "common/base/now.h"
 #include "common/base/sha256.h"
 #include "tests/lib/check.h"
+#include "tests/lib/temp.h"
 #include "worker/media/crop.h"
 #include "worker/media/encode.h"
 #include "worker/media/probe.h"
@@ -15,14 +16,11 @@
 
 enum { W = 128, H = 80, N = 33 };
 
-static char dir[64], path[96];
+static char dir[256], path[400];
 static uint8_t frame[W * H * 3];
 
 static void fresh(const char *name) {
-    if (!dir[0]) {
-        snprintf(dir, sizeof(dir), "/tmp/test_media.XXXXXX");
-        CHECK(mkdtemp(dir) != NULL);
-    }
+    if (!dir[0]) snprintf(dir, sizeof(dir), "%s", temp_dir());
     snprintf(path, sizeof(path), "%s/%s", dir, name);
 }
 
@@ -97,7 +95,7 @@ static void the_same_frames_give_the_same_bytes(void) {
 
 /* ffprobe is another reader than ours; ffmpeg's decode gives colours back within coding error. */
 static void ffprobe_agrees(void) {
-    char cmd[512], got[256] = "";
+    char cmd[1200], got[256] = "";
     struct fail f = {0};
     struct encode_opts o = {.width = W, .height = H, .fps_num = 16, .fps_den = 1};
     if (access("/usr/bin/ffprobe", X_OK) != 0) {

@@ -8,16 +8,16 @@
 
 #include "common/base/mem.h"
 #include "tests/lib/check.h"
+#include "tests/lib/temp.h"
 #include "worker/deliver.h"
 
-static char dir[64];
+static char dir[256];
 static struct spool spool;
 static const char lease[] = "17-0123456789abcdef0123456789abcdef";
 
 static void open_fresh(void) {
     struct fail f = {0};
-    snprintf(dir, sizeof(dir), "/tmp/test_spool.XXXXXX");
-    CHECK(mkdtemp(dir) != NULL);
+    snprintf(dir, sizeof(dir), "%s", temp_dir());
     CHECK_OK(spool_open(&spool, dir, &f), &f);
 }
 
@@ -88,7 +88,7 @@ static void damaged_attempts_are_removed_and_do_no_harm(void) {
     struct spool_entry got[8];
     open_fresh();
     for (int i = 0; i < (int)(sizeof(notes) / sizeof(notes[0])); i++) {
-        char path[160];
+        char path[400];
         snprintf(path, sizeof(path), "%s/video_9.1-bbbbbbbb", dir);
         CHECK_INT(mkdir(path, 0700), 0);
         snprintf(path, sizeof(path), "%s/video_9.1-bbbbbbbb/attempt.json", dir);

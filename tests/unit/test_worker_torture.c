@@ -8,6 +8,7 @@
 #include "common/metrics.h"
 #include "common/store.h"
 #include "tests/lib/check.h"
+#include "tests/lib/temp.h"
 #include "worker/clip.h"
 #include "worker/spool.h"
 #include "worker/webhook.h"
@@ -15,13 +16,10 @@
 
 enum { W = 64, H = 48, ROUNDS_MAX = 300 };
 
-static char dir[64];
+static char dir[256];
 
 static const char *fresh_dir(void) {
-    if (!dir[0]) {
-        snprintf(dir, sizeof(dir), "/tmp/test_torture.XXXXXX");
-        CHECK(mkdtemp(dir) != NULL);
-    }
+    if (!dir[0]) snprintf(dir, sizeof(dir), "%s", temp_dir());
     return dir;
 }
 
@@ -53,7 +51,7 @@ static enum err use_spool(struct fail *f) {
     memset(o->sha256, 'a', 64);
     snprintf(o->type, sizeof(o->type), "video/mp4");
     o->n_bytes = 1;
-    char path[128];
+    char path[400];
     snprintf(path, sizeof(path), "%s/spool", fresh_dir());
     enum err rc = spool_open(&s, path, f);
     if (rc != ERR_OK) return rc;
