@@ -31,6 +31,7 @@ stage lint tools/lint/all.sh "$b"
 stage unit tools/test_unit.sh "$b"
 stage sim python3 tests/sim/sim.py --seeds 50
 stage mutate python3 tests/sim/mutate.py
+stage crash python3 tests/sim/crash.py --kills 2 --cuts 3
 stage integration tools/test_integration.sh "$b"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
