@@ -6,6 +6,8 @@
 #include "engine/backend_host.h"
 #include "engine/backend_ref_volume.h"
 
+enum { REF_HEAD_DIM_MAX = 2048 };
+
 static enum err ref_open(struct device *dev, int n_threads, struct fail *f) {
     (void)dev, (void)n_threads, (void)f;
     return ERR_OK;
@@ -20,11 +22,10 @@ static void ref_report(struct device *dev, char *out, size_t size) {
     snprintf(out, size, "ref: plain loops, double sums, 1 thread");
 }
 
-static double act_of(double x, enum act act) {
+double backend_ref_act(double x, enum act act) {
     switch (act) {
     case ACT_SILU: return x / (1 + exp(-x));
     case ACT_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case ACT_GELU_ERF: return 0.5 * x * (1 + erf(x / sqrt(2)));
     default: return x;
     }
 }
@@ -40,7 +41,7 @@ static void ref_linear(struct device *dev, struct tensor *out, const struct tens
             double sum = pb ? (double)pb[j] : 0;
             for (int64_t k = 0; k < K; k++)
                 sum += (double)px[i * K + k] * (double)pw[j * K + k];
-            po[i * O + j] = (float)act_of(sum, act);
+            po[i * O + j] = (float)backend_ref_act(sum, act);
         }
 }
 
@@ -124,7 +125,7 @@ static void ref_norm(struct device *dev, struct tensor *out, const struct tensor
         for (int64_t c = 0; c < C; c++) {
             double y = ((double)px[c] - mean) * gain;
             y = y * (w ? (double)w[c] : 1) + (b ? (double)b[c] : 0);
-            po[c] = (float)act_of(y, o->act);
+            po[c] = (float)backend_ref_act(y, o->act);
         }
     }
 }
@@ -181,7 +182,7 @@ static void ref_act(struct device *dev, struct tensor *out, const struct tensor 
     const float *px = x->data;
     float *po = out->data;
     for (int64_t i = 0, n = tensor_count(x); i < n; i++)
-        po[i] = (float)act_of((double)px[i], act);
+        po[i] = (float)backend_ref_act((double)px[i], act);
 }
 
 static void ref_add_scaled(struct device *dev, struct tensor *out, const struct tensor *a,

@@ -6,4 +6,7 @@
 
 extern const struct backend_ops backend_ref;
 
+/* The activation of one number; the volume half of the oracle uses it too. */
+double backend_ref_act(double x, enum act act);
+
 #endif

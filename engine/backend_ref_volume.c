@@ -1,7 +1,8 @@
 #include "engine/backend_ref_volume.h"
 
-#include <math.h>
 #include <string.h>
+
+#include "engine/backend_ref.h"
 
 /* The value of input frame t (counting zero frames and cached frames first) or 0 outside. */
 static double conv_input(const struct tensor *x, const struct conv_opts *o, int64_t t, int64_t h,
@@ -35,14 +36,6 @@ static double conv_sum(const struct tensor *x, const struct conv_opts *o, int64_
     return sum;
 }
 
-static double conv_act(double v, enum act act) {
-    if (act == ACT_SILU) return v / (1 + exp(-v));
-    if (act == ACT_GELU_ERF) return 0.5 * v * (1 + erf(v / sqrt(2)));
-    if (act == ACT_GELU_TANH)
-        return 0.5 * v * (1 + tanh(sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
-    return v;
-}
-
 enum err backend_ref_volume_conv(struct device *dev, struct tensor *out, const struct tensor *x,
                                  const struct conv_opts *o, struct fail *f) {
     (void)dev, (void)f;
@@ -51,7 +44,7 @@ enum err backend_ref_volume_conv(struct device *dev, struct tensor *out, const s
         for (int64_t h = 0; h < out->dim[1]; h++)
             for (int64_t w = 0; w < out->dim[2]; w++)
                 for (int64_t c = 0; c < out->dim[3]; c++)
-                    *po++ = (float)conv_act(conv_sum(x, o, t, h, w, c), o->act);
+                    *po++ = (float)backend_ref_act(conv_sum(x, o, t, h, w, c), o->act);
     return ERR_OK;
 }
 
@@ -116,8 +109,9 @@ void backend_ref_volume_avg_down_add(struct device *dev, struct tensor *out, con
                 }
 }
 
-int64_t backend_ref_volume_patch_at(const struct patch *p, int64_t C, int64_t c, int64_t t,
-                                    int64_t h, int64_t w) {
+/* Place of (channel c of C; position t,h,w) inside the vector of a patch. */
+static int64_t patch_at(const struct patch *p, int64_t C, int64_t c, int64_t t, int64_t h,
+                        int64_t w) {
     switch (p->order) {
     case PATCH_C_T_H_W: return ((c * p->t + t) * p->h + h) * p->w + w;
     case PATCH_C_T_W_H: return ((c * p->t + t) * p->w + w) * p->h + h;
@@ -135,7 +129,7 @@ static void patch_walk(float *volume, float *cells, const struct tensor *shape,
             for (int64_t w = 0; w < W; w++, volume += C) {
                 float *to = cells + ((t / p->t * n_h + h / p->h) * n_w + w / p->w) * cell;
                 for (int64_t c = 0; c < C; c++) {
-                    int64_t at = backend_ref_volume_patch_at(p, C, c, t % p->t, h % p->h, w % p->w);
+                    int64_t at = patch_at(p, C, c, t % p->t, h % p->h, w % p->w);
                     if (to_cells)
                         to[at] = volume[c];
                     else

@@ -5,8 +5,6 @@
 
 #include "engine/op.h"
 
-enum { REF_HEAD_DIM_MAX = 2048 };
-
 enum err backend_ref_volume_conv(struct device *dev, struct tensor *out, const struct tensor *x,
                                  const struct conv_opts *o, struct fail *f);
 void backend_ref_volume_upsample2(struct device *dev, struct tensor *out, const struct tensor *x);
@@ -19,8 +17,5 @@ void backend_ref_volume_patchify(struct device *dev, struct tensor *out, const s
                                  const struct patch *p);
 void backend_ref_volume_unpatchify(struct device *dev, struct tensor *out, const struct tensor *x,
                                    const struct patch *p);
-/* Place of (channel c of C; position t,h,w) inside the vector of a patch. */
-int64_t backend_ref_volume_patch_at(const struct patch *p, int64_t C, int64_t c, int64_t t,
-                                    int64_t h, int64_t w);
 
 #endif

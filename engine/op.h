@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_COUNT };
+enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_COUNT };
 
 enum norm_kind {
     NORM_LAYER, /* (x - mean) / sqrt(var + eps) */

@@ -75,18 +75,9 @@ HOT vec vec_gelu_tanh(vec x) {
     return x / (VEC_SET1(1.0f) + vec_exp(u));
 }
 
-HOT vec vec_gelu_erf(vec x) {
-    float t[VEC_N];
-    vec_store(t, x);
-    for (int i = 0; i < VEC_N; i++)
-        t[i] = 0.5f * t[i] * (1.0f + erff(t[i] * 0.70710678f));
-    return vec_load(t);
-}
-
 HOT vec vec_act(vec x, enum act act) {
     if (act == ACT_SILU) return vec_silu(x);
     if (act == ACT_GELU_TANH) return vec_gelu_tanh(x);
-    if (act == ACT_GELU_ERF) return vec_gelu_erf(x);
     return x;
 }
 

@@ -69,7 +69,7 @@ static void drop_all(void) {
 }
 
 /* |got - want| <= 4 eps sqrt(K) (1 + |want|); K is the length of the sums. */
-static void compare(const char *what, const struct tensor *got, const struct tensor *want,
+static void measure(const char *what, const struct tensor *got, const struct tensor *want,
                     int64_t K) {
     const float *g = got->data, *w = want->data;
     double worst = 0, limit = 4 * 1.2e-7 * sqrt((double)K);
@@ -81,6 +81,12 @@ static void compare(const char *what, const struct tensor *got, const struct ten
     printf("     %-28s %-20s error %.2e of %.2e\n", what, tensor_shape_text(want, shape), worst,
            limit);
     CHECK_NEAR(worst, 0, limit);
+}
+
+/* The last measure of a case: its tensors are gone afterwards. */
+static void compare(const char *what, const struct tensor *got, const struct tensor *want,
+                    int64_t K) {
+    measure(what, got, want, K);
     drop_all();
 }
 
@@ -90,6 +96,9 @@ static void ok(enum err rc) {
 
 static const int64_t odd_rows[][3] = {{1, 1, 1},     {3, 5, 7},      {17, 33, 65},
                                       {100, 64, 96}, {257, 192, 48}, {2, 320, 2000}};
+
+static const char *const act_names[ACT_COUNT] = {
+    [ACT_NONE] = "linear", [ACT_SILU] = "linear, silu", [ACT_GELU_TANH] = "linear, gelu"};
 
 static void linear_agrees(void) {
     for (int i = 0; i < COUNT_OF(odd_rows); i++)
@@ -101,11 +110,13 @@ static void linear_agrees(void) {
             const struct tensor *bias = act % 2 ? &b : NULL;
             ok(op_linear(&cpu, &got, &x, &w, bias, (enum act)act, NULL));
             ok(op_linear(&ref, &want, &x, &w, bias, (enum act)act, NULL));
-            compare("linear", &got, &want, K);
+            compare(act_names[act], &got, &want, K);
         }
 }
 
 static void attention_agrees(void) {
+    static const char *const names[] = {"attention", "attention, bias of keys",
+                                        "attention, full bias", "attention, both, scaled"};
     static const int64_t rows[][4] = {/* nq nk heads D */
                                       {1, 1, 1, 1},       {5, 3, 2, 4},    {130, 600, 3, 8},
                                       {129, 1025, 1, 33}, {40, 77, 5, 64}, {64, 513, 2, 96}};
@@ -121,11 +132,13 @@ static void attention_agrees(void) {
                                        .bias = bias & 2 ? &full : NULL};
             ok(op_attention(&cpu, &got, &q, &k, &v, &o, NULL));
             ok(op_attention(&ref, &want, &q, &k, &v, &o, NULL));
-            compare("attention", &got, &want, rows[i][3] + nk);
+            compare(names[bias], &got, &want, rows[i][3] + nk);
         }
 }
 
 static void norms_agree(void) {
+    static const char *const names[NORM_COUNT] = {
+        [NORM_RMS] = "norm rms", [NORM_LAYER] = "norm layer", [NORM_L2] = "norm l2"};
     for (int i = 0; i < COUNT_OF(odd_rows); i++)
         for (int kind = 0; kind < NORM_COUNT; kind++) {
             int64_t N = odd_rows[i][0], C = odd_rows[i][1];
@@ -138,7 +151,7 @@ static void norms_agree(void) {
                                   .act = i % 2 ? ACT_SILU : ACT_NONE};
             ok(op_norm(&cpu, &got, &x, &o, NULL));
             ok(op_norm(&ref, &want, &x, &o, NULL));
-            compare("norm", &got, &want, C > 8 ? C : 64);
+            compare(names[kind], &got, &want, C > 8 ? C : 64);
         }
 }
 
@@ -153,9 +166,10 @@ static void modulation_agrees(void) {
         struct tensor got = like(&x), want = like(&x);
         ok(op_norm_mod(&cpu, &got, &x, &m, 0, 1, 1e-6f, NULL));
         ok(op_norm_mod(&ref, &want, &x, &m, 0, 1, 1e-6f, NULL));
+        measure("norm_mod", &got, &want, C > 8 ? C : 64);
         ok(op_gate_add(&cpu, &got, &x, &m, 5, NULL));
         ok(op_gate_add(&ref, &want, &x, &m, 5, NULL));
-        compare("norm_mod, gate_add", &got, &want, C > 8 ? C : 64);
+        compare("gate_add", &got, &want, C > 8 ? C : 64);
     }
 }
 
@@ -177,13 +191,16 @@ static void elements_agree(void) {
         struct tensor got = like(&a), want = like(&a);
         ok(op_add_scaled(&cpu, &got, &a, &b, -1.5f, NULL));
         ok(op_add_scaled(&ref, &want, &a, &b, -1.5f, NULL));
+        measure("add_scaled", &got, &want, 4);
         ok(op_mul(&cpu, &got, &got, &b, NULL));
         ok(op_mul(&ref, &want, &want, &b, NULL));
+        measure("mul", &got, &want, 4);
         ok(op_affine(&cpu, &got, &got, &s, &t, NULL));
         ok(op_affine(&ref, &want, &want, &s, &t, NULL));
+        measure("affine", &got, &want, 16);
         ok(op_act(&cpu, &got, &got, (enum act)(i % ACT_COUNT), NULL));
         ok(op_act(&ref, &want, &want, (enum act)(i % ACT_COUNT), NULL));
-        compare("add, mul, affine, act", &got, &want, 16);
+        compare("act", &got, &want, 16);
     }
 }
 
@@ -217,7 +234,7 @@ static void check_conv(const struct conv_row *r, const struct cpu_vec *vec, stru
                           .stride_s = r->stride_s,
                           .act = r->O % 3 ? ACT_NONE : ACT_SILU};
     char what[64];
-    snprintf(what, sizeof what, "conv %s", vec->name);
+    snprintf(what, sizeof what, "conv, %s", vec->name);
     ok(cpu_conv_run(pool, vec, &got, &x, &o, NULL));
     ok(op_conv(&ref, &want, &x, &o, NULL));
     compare(what, &got, &want, r->kt * r->kh * r->kw * r->C);
@@ -246,7 +263,9 @@ static void row_loops_agree_on_every_instruction_set(void) {
             o.act = (enum act)(n % ACT_COUNT);
             vec->norm(got.data, x.data, n, &o);
             ok(op_norm(&ref, &want, &x, &o, NULL));
-            compare(isas[v], &got, &want, 64);
+            char what[64];
+            snprintf(what, sizeof what, "norm row, %s", isas[v]);
+            compare(what, &got, &want, 64);
         }
     }
 }
@@ -300,6 +319,22 @@ static void patches_go_there_and_back(void) {
         ok(op_patchify(&cpu, &cells, &x, &p, NULL));
         ok(op_unpatchify(&cpu, &back, &cells, &p, NULL));
         compare("patchify, unpatchify", &back, &x, 1);
+    }
+}
+
+/* The rule of the pipelines, and what is no number is black. */
+static void pixels_are_rounded_and_clamped(void) {
+    static const struct {
+        float x;
+        int want;
+    } rows[] = {{-1, 0}, {1, 255}, {0, 128}, {-5, 0}, {7, 255}, {NAN, 0}, {0.5f, 191}, {-0.5f, 64}};
+    for (int i = 0; i < COUNT_OF(rows); i++) {
+        float x[3] = {rows[i].x, 0, 1};
+        uint8_t rgb[3];
+        struct tensor in = tensor_2d(x, 1, 3), out = tensor_of(rgb, DTYPE_U8, 2, in.dim);
+        ok(op_pack_rgb(&cpu, &out, &in, NULL));
+        CHECK_INT(rgb[0], rows[i].want);
+        CHECK_INT(rgb[2], 255);
     }
 }
 
@@ -505,6 +540,7 @@ static const struct test tests[] = {
     TEST(exp_is_accurate_over_its_range),
     TEST(volume_ops_agree),
     TEST(patches_go_there_and_back),
+    TEST(pixels_are_rounded_and_clamped),
     TEST(halves_are_widened_exactly),
     TEST(wrong_shapes_are_refused_in_words),
     TEST(noise_does_not_depend_on_how_it_is_asked),

@@ -9,7 +9,7 @@
 
 enum { T = 2, H = 4, W = 6 };
 
-static const double tolerance = 1e-4;
+static const double tolerance = 1e-6;
 static const char *const devices[] = {"ref", "cpu"};
 
 struct fixture {
