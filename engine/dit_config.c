@@ -34,9 +34,22 @@ static const struct dit_config defaults = {
 };
 
 static enum err check(const struct dit_config *c, const char *path, struct fail *f) {
-    if (c->patch_size.n != 3 || !c->n_heads || !c->head_dim || !c->n_layers || !c->in_channels ||
-        !c->out_channels || !c->text_dim || !c->ffn_dim)
-        return FAIL(f, ERR_CORRUPT, "%.160s: a size of the network is missing", path);
+    const struct {
+        const char *key;
+        int size;
+    } needed[] = {{"num_attention_heads", c->n_heads},
+                  {"attention_head_dim", c->head_dim},
+                  {"num_layers", c->n_layers},
+                  {"in_channels", c->in_channels},
+                  {"out_channels", c->out_channels},
+                  {"text_dim", c->text_dim},
+                  {"ffn_dim", c->ffn_dim}};
+    for (int i = 0; i < COUNT_OF(needed); i++)
+        if (needed[i].size == 0)
+            return FAIL(f, ERR_CORRUPT, "%.160s: \"%s\" is missing", path, needed[i].key);
+    if (c->patch_size.n != 3)
+        return FAIL(f, ERR_CORRUPT, "%.160s: \"patch_size\" has %d entries, 3 are needed", path,
+                    c->patch_size.n);
     if (c->head_dim % 2 || c->freq_dim % 2)
         return FAIL(f, ERR_CORRUPT, "%.160s: attention_head_dim and freq_dim must be even", path);
     if (strcmp(c->qk_norm, "rms_norm_across_heads") != 0)
@@ -55,7 +68,6 @@ enum err dit_config_read(struct dit_config *c, const char *folder, struct fail *
     *c = defaults;
     snprintf(path, sizeof path, "%.400s/config.json", folder);
     TRY(json_read_file(&j, path, DIT_CONFIG_BYTES_MAX, f));
-    if (!json_is(&j, 0, JSON_OBJECT)) TRY(FAIL(f, ERR_CORRUPT, "%.160s holds no object", path));
     TRY(json_read_fields(&j, 0, c, fields, COUNT_OF(fields), f));
     TRY(check(c, path, f));
 out:

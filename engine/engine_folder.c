@@ -60,7 +60,6 @@ static enum err read_json(const struct engine_folder *m, struct json *j, const c
     rc = json_read_file(j, path, CONFIG_BYTES_MAX, f);
     if (rc == ERR_NOT_FOUND && !must_exist) return ERR_OK;
     TRY(rc);
-    if (!json_is(j, 0, JSON_OBJECT)) TRY(FAIL(f, ERR_CORRUPT, "%.160s holds no object", path));
 out:
     return rc;
 }

@@ -395,6 +395,9 @@ static bool read_field(const struct json *j, int node, const struct json_field *
 
 enum err json_read_fields(const struct json *j, int object, void *out,
                           const struct json_field *fields, int n_fields, struct fail *f) {
+    if (!json_is(j, object, JSON_OBJECT))
+        return FAIL(f, ERR_CORRUPT, "%.160s holds no object%s%.*s", j->what, object ? " at " : "",
+                    (int)(object ? j->node[object].key.n : 0), object ? j->node[object].key.p : "");
     for (int i = 0; i < n_fields; i++) {
         int node = json_find(j, object, fields[i].key);
         if (node == JSON_NONE || json_is(j, node, JSON_NULL)) continue;

@@ -77,7 +77,8 @@ struct json_field {
 };
 
 /* Fills the fields that are present and not null; the others keep what `out` holds, so put the
- * defaults there first. Wrong type or range: ERR_CORRUPT naming file and key. */
+ * defaults there first. Wrong type or range, or no object: ERR_CORRUPT naming file and key.
+ * Unknown keys are not looked at. */
 MUST_CHECK enum err json_read_fields(const struct json *j, int object, void *out,
                                      const struct json_field *fields, int n_fields, struct fail *f);
 

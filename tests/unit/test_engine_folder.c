@@ -63,6 +63,10 @@ static const struct folder_row rows[] = {
     {"{}", "{}", "{\"misora\":{\"fps\":0}}", ERR_CORRUPT, "\"fps\""},
     {"{}", "{}", "{\"misora\":{\"steps\":100000}}", ERR_CORRUPT, "\"steps\""},
     {"[]", "{}", "{}", ERR_CORRUPT, "model_index.json holds no object"},
+    {"{}", "null", "{}", ERR_CORRUPT, "scheduler_config.json holds no object"},
+    {"{}", "{}", "{\"misora\":[1]}", ERR_CORRUPT, "config.json holds no object at misora"},
+    {"", "{}", "{}", ERR_CORRUPT, "model_index.json: byte 0: a value is missing"},
+    {"\xef\xbb\xbf{}", "{}", "{}", ERR_CORRUPT, "model_index.json: byte 0"},
     {"{\"a\":1,\"a\":1}", "{}", "{}", ERR_CORRUPT, "the key \"a\" is there twice"},
     {NULL, "{}", "{}", ERR_NOT_FOUND, "model_index.json: no such file"},
     {"{}", "{}", NULL, ERR_NOT_FOUND, "transformer/config.json: no such file"},
@@ -125,7 +129,10 @@ static const struct change changes[] = {
      "qk_norm \"layer\" is not known"},
     {"\"cross_attn_norm\": true", "\"cross_attn_norm\": false", ERR_CORRUPT,
      "nobody asked for blocks.0.norm2.bias (4 problems in all)"},
-    {"\"ffn_dim\": 56,", "", ERR_CORRUPT, "a size of the network is missing"},
+    {"\"ffn_dim\": 56,", "", ERR_CORRUPT, "\"ffn_dim\" is missing"},
+    {"\"num_layers\": 2", "\"num_layers\": null", ERR_CORRUPT, "\"num_layers\" is missing"},
+    {"\"num_layers\": 2", "\"num_layers\": 1.5", ERR_CORRUPT, "\"num_layers\" has a wrong type"},
+    {"\"num_layers\": 2", "\"num_layers\": 2, \"patch_size\": [1, 2]", ERR_CORRUPT, "patch_size"},
 };
 
 static void write_change(const struct change *c) {
