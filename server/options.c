@@ -58,6 +58,8 @@ static const struct config_row rows[] = {
      "requests of one API key; a key may have its own"},
     {"rate_burst", CONFIG_INT, AT(rate_burst), "40", 1, 1000000,
      "requests of one API key that may come at once"},
+    {"webhook_secret", CONFIG_SECRET, AT(webhook_secret), "", 0, 120,
+     "the workers' secret for all webhooks, when they have one; empty: each tenant has its own"},
     {"webhook_http", CONFIG_BOOL, AT(webhook_http), "off", 0, 0, "allow http:// webhook addresses"},
     {"webhook_private", CONFIG_BOOL, AT(webhook_private), "off", 0, 0,
      "allow webhooks to private addresses; for closed networks"},

@@ -34,6 +34,7 @@ struct options {
     int64_t poll_after_ms;
     double rate_per_second;
     int64_t rate_burst;
+    char *webhook_secret;
     bool webhook_http;
     bool webhook_private;
 };

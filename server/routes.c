@@ -4,6 +4,7 @@
 #include "server/content.h"
 #include "server/events.h"
 #include "server/health.h"
+#include "server/hooks.h"
 #include "server/videos.h"
 
 /* Literal paths first: the first path that fits decides. */
@@ -15,6 +16,8 @@ static const struct route rows[] = {
     {"GET", "/v1/models", ROUTE_KEY, ROUTE_BODY_NONE, health_models, "models.list"},
     {"GET", "/v1/models/{id}", ROUTE_KEY, ROUTE_BODY_NONE, health_model, "models.get"},
     {"GET", "/v1/queue", ROUTE_KEY, ROUTE_BODY_NONE, health_queue, "queue"},
+    {"GET", "/v1/webhooks/default/secret", ROUTE_KEY, ROUTE_BODY_NONE, hooks_secret,
+     "webhooks.secret"},
     {"POST", "/v1/videos", ROUTE_KEY, ROUTE_BODY_FORM, videos_create, "videos.create"},
     {"GET", "/v1/videos", ROUTE_KEY, ROUTE_BODY_NONE, videos_list, "videos.list"},
     {"POST", "/v1/videos/edits", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported, "videos.edit"},

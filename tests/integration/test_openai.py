@@ -98,7 +98,8 @@ def test_refusals_carry_words_param_and_request_id(client, stack):
         OpenAI(base_url=stack.url + "/v1", api_key="mis_live_wrong").videos.list()
 
 
-def test_a_webhook_unwraps(client):
+def test_a_webhook_unwraps(client, stack):
+    assert stack.json("GET", "/v1/webhooks/default/secret")["key"] == SECRET
     with Receiver() as hook:
         video = client.videos.create(prompt=PROMPT, extra_body={
             "steps": 1, "num_frames": 5, "webhook_url": hook.url})
@@ -106,6 +107,15 @@ def test_a_webhook_unwraps(client):
         headers, body = hook.calls[0]
         event = client.webhooks.unwrap(body, headers, secret=SECRET)
         assert event.type == "video.completed" and event.data.id == video.id
+
+
+def test_each_tenant_learns_its_own_webhook_secret():
+    with Stack(auth=True) as s:
+        mine = s.json("GET", "/v1/webhooks/default/secret")["key"]
+        other = s.add_key("somebody-else")
+        theirs = s.json("GET", "/v1/webhooks/default/secret", headers={"authorization": f"Bearer {other}"})["key"]
+        assert mine.startswith("whsec_") and theirs.startswith("whsec_") and mine != theirs
+        assert s.json("GET", "/v1/webhooks/default/secret")["key"] == mine
 
 
 def node_major() -> int:
