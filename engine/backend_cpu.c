@@ -291,7 +291,6 @@ const struct backend_ops backend_cpu = {
     .upload = backend_host_move,
     .download = backend_host_move,
     .copy = backend_host_move,
-    .sync = backend_host_sync,
     .report = cpu_report,
     .fill = backend_host_fill,
     .linear = cpu_linear,

@@ -20,11 +20,6 @@ void backend_host_move(struct device *dev, void *to, const void *from, size_t by
     if (bytes) memmove(to, from, bytes);
 }
 
-enum err backend_host_sync(struct device *dev, struct fail *f) {
-    (void)dev, (void)f;
-    return ERR_OK;
-}
-
 void backend_host_fill(struct device *dev, struct tensor *out, float value) {
     (void)dev;
     float *o = out->data;

@@ -8,7 +8,6 @@
 void *backend_host_alloc(struct device *dev, size_t bytes);
 void backend_host_release(struct device *dev, void *p);
 void backend_host_move(struct device *dev, void *to, const void *from, size_t bytes);
-enum err backend_host_sync(struct device *dev, struct fail *f);
 void backend_host_fill(struct device *dev, struct tensor *out, float value);
 void backend_host_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x);
 

@@ -222,7 +222,6 @@ const struct backend_ops backend_ref = {
     .upload = backend_host_move,
     .download = backend_host_move,
     .copy = backend_host_move,
-    .sync = backend_host_sync,
     .report = ref_report,
     .fill = backend_host_fill,
     .linear = ref_linear,

@@ -9,7 +9,6 @@ static double conv_input(const struct tensor *x, const struct conv_opts *o, int6
                          int64_t w, int64_t c) {
     const struct tensor *from = x;
     int64_t n_cache = o->cache ? o->cache->dim[0] : 0;
-    t -= o->n_zero;
     if (t < 0 || h < 0 || w < 0 || h >= x->dim[1] || w >= x->dim[2]) return 0;
     if (t < n_cache)
         from = o->cache;

@@ -43,7 +43,6 @@ int64_t device_now_ns(void) {
 
 void device_spend(struct device *dev, enum device_op op, int64_t start_ns) {
     dev->spent[op].ns += device_now_ns() - start_ns;
-    dev->spent[op].n_calls++;
 }
 
 const char *device_op_name(enum device_op op) {

@@ -29,7 +29,7 @@ enum device_op {
 };
 
 struct device_spent {
-    int64_t ns, n_calls;
+    int64_t ns;
 };
 
 struct device {
@@ -47,6 +47,7 @@ MUST_CHECK enum err device_open(struct device *dev, const char *name, int n_thre
 void device_close(struct device *dev); /* safe on a zeroed device */
 /* One line about the hardware that is used: BLAS kernel, threads, instruction sets. */
 void device_report(struct device *dev, char *out, size_t size);
+/* Of a clock that never goes back. */
 int64_t device_now_ns(void);
 /* Books the time since start_ns (device_now_ns) on an op. */
 void device_spend(struct device *dev, enum device_op op, int64_t start_ns);

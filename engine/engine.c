@@ -45,9 +45,6 @@ static void fill_caps(struct engine *e) {
     snprintf(c->name, sizeof c->name, "%s", m->name);
     c->multiple_px = grid_multiple(&e->grid);
     c->frame_step = e->vae->config.factor_t;
-    c->latent_channels = e->vae->config.z_dim;
-    c->vae_spatial = e->vae->config.factor_s;
-    c->vae_temporal = e->vae->config.factor_t;
     c->window_latents = m->window_latents;
     c->overlap_latents = m->overlap_latents ? m->overlap_latents : (m->window_latents + 2) / 3;
     c->fps = m->fps;
@@ -158,7 +155,7 @@ static void latent_dims(const struct engine *e, const struct canvas *c, int64_t 
     dims[0] = grid_latent_frames(&e->grid, c->n_frames);
     dims[1] = c->height / e->grid.factor_s;
     dims[2] = c->width / e->grid.factor_s;
-    dims[3] = e->caps.latent_channels;
+    dims[3] = e->vae->config.z_dim;
 }
 
 struct window_plan engine_window_plan(const struct engine *e, int64_t n_latents) {

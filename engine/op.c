@@ -209,12 +209,11 @@ static enum err conv_check(const struct tensor *out, const struct tensor *x,
          (long long)w->dim[0]);
     WANT(!c || (is_volume(c) && has_shape(c, c->dim[0], x->dim[1], x->dim[2], x->dim[3])),
          "conv: the cached frames differ from the new ones");
-    WANT(o->stride_t >= 1 && o->stride_t <= 2 && o->stride_s >= 1 && o->stride_s <= 2 &&
-             o->n_zero >= 0,
+    WANT(o->stride_t >= 1 && o->stride_t <= 2 && o->stride_s >= 1 && o->stride_s <= 2,
          "conv: bad strides");
     WANT(o->stride_s == 1 || (x->dim[1] % 2 == 0 && x->dim[2] % 2 == 0),
          "conv: odd sides cannot be halved");
-    int64_t T = o->n_zero + (c ? c->dim[0] : 0) + x->dim[0] - w->dim[1];
+    int64_t T = (c ? c->dim[0] : 0) + x->dim[0] - w->dim[1];
     WANT(T >= 0, "conv: %lld frames are missing", (long long)-T);
     if (!has_shape(out, T / o->stride_t + 1, x->dim[1] / o->stride_s, x->dim[2] / o->stride_s,
                    w->dim[0]))

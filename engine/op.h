@@ -56,14 +56,13 @@ struct attention_opts {
 };
 
 /* Causal convolution over a channels-last volume. The input seen by the kernel in time is
- * n_zero zero frames, then `cache` [P,H,W,Cin] (may be NULL), then x [T,H,W,Cin]; so the number
- * of output frames is (n_zero + P + T - kt) / stride_t + 1. In space: stride 1 pads (k-1)/2 on
+ * `cache` [P,H,W,Cin] (may be NULL), then x [T,H,W,Cin]; so the number of output frames is
+ * (P + T - kt) / stride_t + 1. In space: stride 1 pads (k-1)/2 on
  * all sides and keeps H,W; stride 2 pads one row below and one column right, H,W are halved.
  * w is [Cout,kt,kh,kw,Cin] (see op_conv_weight), bias [Cout] or NULL. */
 struct conv_opts {
     const struct tensor *w, *b;
     const struct tensor *cache;
-    int n_zero;
     int stride_t; /* 1 or 2 */
     int stride_s; /* 1 or 2 */
     enum act act;
@@ -93,7 +92,6 @@ struct backend_ops {
     void (*upload)(struct device *dev, void *to, const void *host, size_t bytes);
     void (*download)(struct device *dev, void *host, const void *from, size_t bytes);
     void (*copy)(struct device *dev, void *to, const void *from, size_t bytes);
-    enum err (*sync)(struct device *dev, struct fail *f);
     void (*report)(struct device *dev, char *out, size_t size);
 
     void (*fill)(struct device *dev, struct tensor *out, float value);
@@ -131,11 +129,13 @@ struct backend_ops {
     void (*pack_rgb)(struct device *dev, struct tensor *out, const struct tensor *x);
 };
 
-/* Host <-> device. Sizes are those of the tensor. */
+/* Host <-> device, in any type; the bytes are those of the tensor. A download is complete when it
+ * comes back. */
 void op_upload(struct device *dev, struct tensor *to, const void *host);
 void op_download(struct device *dev, void *host, const struct tensor *from);
 MUST_CHECK enum err op_copy(struct device *dev, struct tensor *to, const struct tensor *from,
                             struct fail *f);
+/* Every element of out becomes `value`. */
 void op_fill(struct device *dev, struct tensor *out, float value);
 
 /* out [N,O] = act(x [N,K] * w [O,K]^T + b [O]); b may be NULL. */
@@ -166,6 +166,7 @@ MUST_CHECK enum err op_act(struct device *dev, struct tensor *out, const struct 
 /* out = a + s * b. */
 MUST_CHECK enum err op_add_scaled(struct device *dev, struct tensor *out, const struct tensor *a,
                                   const struct tensor *b, float s, struct fail *f);
+/* out = a * b. */
 MUST_CHECK enum err op_mul(struct device *dev, struct tensor *out, const struct tensor *a,
                            const struct tensor *b, struct fail *f);
 /* out [N,C] = x * scale [C] + shift [C]; in place allowed. */

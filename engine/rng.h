@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Streams: one per use, so that no two uses ever share numbers. */
-enum rng_stream { RNG_STREAM_LATENT = 1, RNG_STREAM_KNOWN = 2, RNG_STREAM_TEST = 3 };
+enum rng_stream { RNG_STREAM_LATENT = 1 };
 
 void rng_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]);
 /* Two independent standard normals: elements 2*pair and 2*pair+1 of the stream. */

@@ -19,7 +19,7 @@ void rope_fill(float *out, const struct rope_shape *s) {
     for (int64_t t = 0; t < s->T; t++)
         for (int64_t h = 0; h < s->H; h++)
             for (int64_t w = 0; w < s->W; w++) {
-                out = fill_axis(out, time, s->first_t + t);
+                out = fill_axis(out, time, t);
                 out = fill_axis(out, side, h);
                 out = fill_axis(out, side, w);
             }

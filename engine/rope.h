@@ -11,7 +11,6 @@
 struct rope_shape {
     int64_t T, H, W; /* tokens; f slowest, w fastest */
     int64_t D;       /* channels of a head, even */
-    int64_t first_t; /* position of the first frame */
 };
 
 /* out [T*H*W, D]: cos, sin by turns, as op_rope wants them. */

@@ -38,11 +38,9 @@ static void pack_panel(void *ctx, int64_t panel, int thread) {
     }
 }
 
-/* Frame t counts zero frames, cached frames, new frames; NULL for a zero frame. */
+/* Frame t counts cached frames, then new ones. */
 static const float *frame_at(const struct conv *c, int64_t t) {
     int64_t frame = c->x->dim[1] * c->x->dim[2] * c->C;
-    t -= c->o->n_zero;
-    if (t < 0) return NULL;
     if (t < c->n_cache) return (const float *)c->o->cache->data + t * frame;
     return (const float *)c->x->data + (t - c->n_cache) * frame;
 }
@@ -50,7 +48,7 @@ static const float *frame_at(const struct conv *c, int64_t t) {
 /* Copies one input row with its zero columns; false when the row lies outside. */
 static bool copy_row(const struct conv *c, float *to, const float *frame, int64_t row) {
     int64_t width = c->x->dim[2] * c->C;
-    if (!frame || row < 0 || row >= c->x->dim[1]) return false;
+    if (row < 0 || row >= c->x->dim[1]) return false;
     memset(to, 0, (size_t)(c->pad * c->C) * sizeof *to);
     memcpy(to + c->pad * c->C, frame + row * width, (size_t)width * sizeof *to);
     int64_t used = c->pad * c->C + width;
