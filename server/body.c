@@ -133,7 +133,8 @@ static enum err parse_json(struct body *b, struct str text, const char *param,
     struct fail f = {0};
     if (count_outside_data(text.p, text.n) > LIMIT_JSON_BODY_BYTES)
         return problem_set(p, PROBLEM_PAYLOAD_TOO_LARGE, param,
-                           "the JSON is larger than %d bytes, not counting a data: URL",
+                           "the JSON is larger than %d bytes, not counting a data: URL; a long "
+                           "prompt may come as multipart/form-data",
                            LIMIT_JSON_BODY_BYTES);
     if (b->n_docs == BODY_DOCS_MAX)
         return problem_set(p, PROBLEM_INVALID_VALUE, param, "too many fields hold JSON text");
@@ -275,9 +276,9 @@ static enum err on_part_data(void *ctx, const char *bytes, size_t n, struct prob
     full_name(name, &b->part);
     if (b->part.kind == BODY_FILE) return add_to_file(b, b->part.file, name, bytes, n, p);
     if (!b->is_large_part) b->n_small_text += n;
-    if (b->n_small_text > LIMIT_JSON_BODY_BYTES || buf_add(&b->text, bytes, n, NULL) != ERR_OK)
+    if (b->n_small_text > LIMIT_SPEC_BYTES || buf_add(&b->text, bytes, n, NULL) != ERR_OK)
         return problem_set(p, PROBLEM_PAYLOAD_TOO_LARGE, name,
-                           "the texts of the form are larger than %d bytes", LIMIT_JSON_BODY_BYTES);
+                           "the texts of the form are larger than %d bytes", LIMIT_SPEC_BYTES);
     return ERR_OK;
 }
 

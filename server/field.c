@@ -8,12 +8,22 @@
 
 enum { RING = 4 };
 
+/* Bytes of `text` to show: at most `max`, and no character by halves. */
+static int shown(const char *text, int max) {
+    int n = (int)strnlen(text, (size_t)max + 1);
+    if (n <= max) return n;
+    while (max > 0 && ((unsigned char)text[max] & 0xC0) == 0x80)
+        max--;
+    return max;
+}
+
 const char *field_name(const struct body_field *f) {
     static _Thread_local char ring[RING][96];
     static _Thread_local int next;
     char *out = ring[next++ % RING];
-    snprintf(out, sizeof(ring[0]), "%.60s%s%.30s%s", f->name, f->shape == BODY_WHOLE ? "" : "[",
-             f->member, f->shape == BODY_WHOLE ? "" : "]");
+    snprintf(out, sizeof(ring[0]), "%.*s%s%.*s%s", shown(f->name, 60), f->name,
+             f->shape == BODY_WHOLE ? "" : "[", shown(f->member, 30), f->member,
+             f->shape == BODY_WHOLE ? "" : "]");
     return out;
 }
 

@@ -24,13 +24,25 @@ void problem_print(FILE *to) {
                 rows[i].retry_after_s, rows[i].advice[0] ? rows[i].advice : "-");
 }
 
-/* Drops a character that snprintf cut in the middle. */
-static void trim_utf8(char *text, size_t cap, int n) {
-    if (n < (int)cap) return;
-    size_t at = cap - 1;
-    while (at > 0 && ((unsigned char)text[at - 1] & 0xC0) == 0x80)
-        at--;
-    if (at > 0 && (unsigned char)text[at - 1] >= 0xC0) text[at - 1] = 0;
+/* Bytes of the UTF-8 character at `c`: 0 when it is cut off. */
+static size_t char_size(const unsigned char *c) {
+    size_t n = c[0] < 0x80 ? 1 : c[0] >= 0xF0 ? 4 : c[0] >= 0xE0 ? 3 : c[0] >= 0xC0 ? 2 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((c[i] & 0xC0) != 0x80) return 0;
+    return n;
+}
+
+/* Names of a stranger are cut by %.40s and by the buffer, maybe inside a character: what is left of
+ * such a one goes. */
+static void drop_halves(char *text) {
+    char *to = text;
+    for (const char *from = text; *from;) {
+        size_t n = char_size((const unsigned char *)from);
+        memmove(to, from, n);
+        to += n;
+        from += n ? n : 1;
+    }
+    *to = 0;
 }
 
 enum err problem_set(struct problem *p, enum problem_kind kind, const char *param, const char *fmt,
@@ -38,10 +50,12 @@ enum err problem_set(struct problem *p, enum problem_kind kind, const char *para
     va_list args;
     p->kind = kind;
     p->retry_after_s = 0;
-    trim_utf8(p->param, sizeof(p->param), snprintf(p->param, sizeof(p->param), "%s", param));
+    snprintf(p->param, sizeof(p->param), "%s", param);
+    drop_halves(p->param);
     va_start(args, fmt);
-    trim_utf8(p->text, sizeof(p->text), vsnprintf(p->text, sizeof(p->text), fmt, args));
+    (void)vsnprintf(p->text, sizeof(p->text), fmt, args);
     va_end(args);
+    drop_halves(p->text);
     return ERR_INPUT;
 }
 

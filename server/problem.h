@@ -74,8 +74,8 @@ const struct problem_row *problem_row(enum problem_kind kind);
 /* One "status type code retry-after advice" a line, for the test that compares. */
 void problem_print(FILE *to);
 
-/* Fills `p` and returns ERR_INPUT, so that a check can be `return problem_set(...)`. The text is
- * cut at a whole UTF-8 character. */
+/* Fills `p` and returns ERR_INPUT, so that a check can be `return problem_set(...)`. Halves
+ * of UTF-8 characters that a cut left are dropped. */
 enum err problem_set(struct problem *p, enum problem_kind kind, const char *param, const char *fmt,
                      ...) PRINTF_LIKE(4, 5);
 

@@ -91,6 +91,22 @@ def test_texts_come_back_unchanged(stack):
         assert stack.create(prompt=prompt)["prompt"] == prompt
 
 
+@pytest.mark.parametrize("sign", ["a", "ä", "花", "🦊"])
+def test_a_form_holds_a_full_prompt_of_any_script(stack, sign):
+    prompt = sign * 32000
+    assert stack.json("POST", "/v1/videos", form(("prompt", prompt)), headers=FORM)["prompt"] == prompt
+    reply = stack.call("POST", "/v1/videos", form(("prompt", prompt + sign)), FORM)
+    assert reply.status == 400 and reply.json()["error"]["param"] == "prompt", reply
+    assert "32001 characters" in reply.json()["error"]["message"]
+
+
+def test_json_is_capped_by_bytes_and_points_to_the_form(stack):
+    assert stack.json("POST", "/v1/videos", {"prompt": "a" * 32000})["prompt"] == "a" * 32000
+    body = json.dumps({"prompt": "花" * 32000}, ensure_ascii=False).encode()
+    reply = stack.call("POST", "/v1/videos", body, {"content-type": "application/json"})
+    assert reply.status == 413 and "multipart" in reply.json()["error"]["message"]
+
+
 def test_numbers_for_seconds_are_taken_and_come_back_as_text(stack):
     assert stack.create(seconds=8)["seconds"] == "8"
 
