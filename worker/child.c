@@ -26,6 +26,7 @@ struct child {
     struct run run;
     struct wire_hello hello;
     bool is_cancelled, is_orphan; /* of the running job; the supervisor is gone */
+    const char *place;            /* name of the running job's folder in the spool, or NULL */
     int64_t reported_ms;
     char reported_phase[WIRE_PHASE_MAX];
 };
@@ -75,10 +76,12 @@ static enum err wait_frame(struct child *c, struct wire_frame *out, struct fail 
     }
 }
 
+/* The place of the job in the spool has its id in it; at start there is none yet. */
 static void engine_log(void *ctx, const char *event, const char *text) {
+    const struct child *c = ctx;
     char value[512];
-    (void)ctx;
-    log_line(LOG_INFO, event, "text=%s", log_value(value, sizeof(value), text));
+    log_line(LOG_INFO, event, "%s%s%stext=%s", c->place ? "job=" : "", c->place ? c->place : "",
+             c->place ? " " : "", log_value(value, sizeof(value), text));
 }
 
 static enum err open_all(struct child *c, struct fail *f) {
@@ -89,12 +92,14 @@ static enum err open_all(struct child *c, struct fail *f) {
     TRY(wire_read_hello(&c->hello, frame.body, f));
     wire_drop(&c->reader, &frame);
     TRY(store_open(&c->store, c->hello.store_dir, f));
-    struct engine_opts opts = {
-        .device = c->hello.device, .n_threads = c->hello.n_threads, .hooks = {.log = engine_log}};
+    struct engine_opts opts = {.device = c->hello.device,
+                               .n_threads = c->hello.n_threads,
+                               .hooks = {.ctx = c, .log = engine_log}};
     TRY(engine_open(&c->run.engine, c->hello.model_dir, &opts, f));
     c->run.store = &c->store;
     c->run.decode_program = c->hello.decode_program;
-    c->run.hooks = (struct run_hooks){.ctx = c, .report = on_report, .is_cancelled = on_ask};
+    c->run.hooks = (struct run_hooks){
+        .ctx = c, .report = on_report, .is_cancelled = on_ask, .log = engine_log};
 out:
     return rc;
 }
@@ -136,10 +141,13 @@ static enum err do_job(struct child *c, const struct wire_frame *frame, struct f
     enum err rc = wire_read_job(&message, &text, frame->body, &why);
     wire_drop(&c->reader, frame);
     if (rc == ERR_OK) {
+        const char *slash = strrchr(message.dir, '/');
+        c->place = slash ? slash + 1 : message.dir;
         rc = job_parse(&job, message.spec.p, message.spec.n, &why);
         if (rc == ERR_OK) rc = run_job(&c->run, &receipt, &job, message.dir, &why);
         if (rc == ERR_OK) note_model(c, &receipt, &job);
         job_free(&job);
+        c->place = NULL;
     }
     buf_free(&text);
     if (rc != ERR_OK) why.code = rc;

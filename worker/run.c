@@ -58,6 +58,11 @@ static bool on_ask(void *ctx) {
     return j->run->hooks.is_cancelled && j->run->hooks.is_cancelled(j->run->hooks.ctx);
 }
 
+static void on_log(void *ctx, const char *event, const char *text) {
+    struct job_run *j = ctx;
+    if (j->run->hooks.log) j->run->hooks.log(j->run->hooks.ctx, event, text);
+}
+
 static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
     struct job_run *j = ctx;
     (void)index;
@@ -102,7 +107,8 @@ enum err run_job(struct run *r, struct receipt *out, const struct job *job, cons
                  struct fail *f) {
     enum err rc = ERR_OK;
     struct job_run j = {.run = r};
-    struct engine_hooks hooks = {.ctx = &j, .progress = on_progress, .is_cancelled = on_ask};
+    struct engine_hooks hooks = {
+        .ctx = &j, .progress = on_progress, .is_cancelled = on_ask, .log = on_log};
     struct plan_model model = model_of(engine_caps(r->engine));
     struct known_source source = {r->engine, r->store, r->decode_program};
     struct engine_words words;
@@ -122,7 +128,7 @@ enum err run_job(struct run *r, struct receipt *out, const struct job *job, cons
     TRY(write_clip(&j, out, &in, dir, job->crf, f));
     add_facts(out, &j.plan, job, started_ms);
 out:
-    engine_hooks_set(r->engine, &(struct engine_hooks){0});
     engine_job_end(r->engine); /* all that this job took from the pools */
+    engine_hooks_set(r->engine, &(struct engine_hooks){0});
     return rc;
 }

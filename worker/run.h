@@ -18,6 +18,7 @@ struct run_hooks {
     void *ctx;
     void (*report)(void *ctx, const struct wire_progress *p);
     bool (*is_cancelled)(void *ctx);
+    void (*log)(void *ctx, const char *event, const char *text); /* what the engine has to say */
 };
 
 struct run {

@@ -86,6 +86,16 @@ def test_the_same_seed_gives_the_same_bytes(stack):
     assert bodies[0] == bodies[1] != bodies[2]
 
 
+def test_a_long_clip_goes_by_windows_and_the_log_says_how_they_met(stack):
+    job = stack.create(seconds="12", steps=2)["id"]
+    video = stack.wait_for(job)
+    assert video["status"] == "completed" and video["num_frames"] == 145
+    lines = [line for line in stack.log("worker0").splitlines() if f"job={job}." in line]
+    seams = [line for line in lines if " render.seam " in line]
+    assert len(seams) == 3 and "window 4 of 4" in seams[-1]
+    assert any(" engine.spent " in line for line in lines)
+
+
 def test_cancel_lands_within_a_step_and_the_worker_goes_on(stack):
     job = long_job(stack, steps=200, seconds="4")
     computing(stack, job)
