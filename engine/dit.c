@@ -63,6 +63,8 @@ enum err dit_open(struct dit **out, struct device *dev, struct pool *pool, const
     if (!d) return FAIL(f, ERR_NOMEM, "no memory for the transformer");
     d->dev = dev;
     TRY(dit_config_read(&d->config, folder, f));
+    d->wave = mem_take((size_t)DIT_TIMES_MAX * (size_t)d->config.freq_dim, sizeof *d->wave);
+    if (!d->wave) TRY(FAIL(f, ERR_NOMEM, "no memory for the transformer"));
     TRY(weights_open(&w, dev, pool, folder, "diffusion_pytorch_model", f));
     TRY(bind_all(d, &w, f));
     *out = d;
@@ -74,6 +76,8 @@ out:
 }
 
 void dit_close(struct dit *d) {
+    if (!d) return;
+    mem_free(d->wave);
     mem_free(d);
 }
 
@@ -162,15 +166,13 @@ static enum err embed_times(struct dit *d, struct tensor *temb, struct tensor *p
     enum err rc = ERR_OK;
     int64_t R = times->n, width = dit_config_width(&d->config), freq = d->config.freq_dim;
     struct tensor wave, hidden;
-    float *host = mem_take((size_t)(R * freq), sizeof *host);
-    if (!host) TRY(FAIL(f, ERR_NOMEM, "no memory for timesteps"));
     for (int64_t r = 0; r < R; r++)
-        dit_time_sinusoid(host + r * freq, times->value[r], (int)freq);
+        dit_time_sinusoid(d->wave + r * freq, times->value[r], (int)freq);
     TRY(pool_take_2d(step, &wave, R, freq, f));
     TRY(pool_take_2d(step, &hidden, R, width, f));
     TRY(pool_take(step, temb, DTYPE_F32, 3, (int64_t[]){R, 1, width}, f));
     TRY(pool_take(step, proj, DTYPE_F32, 3, (int64_t[]){R, DIT_BLOCK_MOD_ROWS, width}, f));
-    op_upload(d->dev, &wave, host);
+    op_upload(d->dev, &wave, d->wave);
     struct tensor temb_rows = tensor_as_2d(temb, R, width);
     struct tensor proj_rows = tensor_as_2d(proj, R, DIT_BLOCK_MOD_ROWS * width);
     TRY(op_linear(d->dev, &hidden, &wave, &d->time_1, &d->time_1b, ACT_SILU, f));
@@ -178,7 +180,6 @@ static enum err embed_times(struct dit *d, struct tensor *temb, struct tensor *p
     TRY(op_act(d->dev, &hidden, &temb_rows, ACT_SILU, f));
     TRY(op_linear(d->dev, &proj_rows, &hidden, &d->time_proj, &d->time_proj_b, ACT_NONE, f));
 out:
-    mem_free(host);
     return rc;
 }
 

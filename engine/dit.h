@@ -13,6 +13,7 @@ enum { DIT_TIMES_MAX = 256 };
 struct dit {
     struct dit_config config;
     struct device *dev;
+    float *wave; /* host [DIT_TIMES_MAX,freq_dim]: a pass allocates nothing */
     struct tensor patch, patch_b;
     struct tensor time_1, time_1b, time_2, time_2b, time_proj, time_proj_b;
     struct tensor text_1, text_1b, text_2, text_2b;

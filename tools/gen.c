@@ -182,7 +182,7 @@ static void on_progress(void *ctx, const struct engine_progress *p) {
 
 static void on_log(void *ctx, const char *event, const char *text) {
     (void)ctx;
-    fprintf(stderr, "%s: %s\n", event, text);
+    fprintf(stderr, "\r%s: %s              \n", event, text);
 }
 
 static enum err open_model(struct gen *g, struct fail *f) {
