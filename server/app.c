@@ -159,6 +159,7 @@ static void begin(void *ctx, struct request *req) {
         request_reply_error(req, PROBLEM_DRAINING, "", "this server is going down; try again");
         return;
     }
+    if (atomic_load(&s->is_leaving)) request_reply_header(req, "Connection", "close");
     if (!find_route(s, req)) return;
     log_client_id(req);
     if (req->route->auth == ROUTE_KEY) auth_check(s, req);

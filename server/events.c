@@ -5,6 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/limits.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/now.h"
 #include "common/queue_event.h"
@@ -154,7 +155,10 @@ static void refill(struct feed *feed) {
     if (rc == ERR_OK) rc = add_events(feed, r, events, &f);
     server_give(feed->server, feed->watcher.req, r);
     mem_free(events);
-    if (rc != ERR_OK) feed->is_over = true; /* the client comes back with Last-Event-ID */
+    if (rc == ERR_OK) return;
+    feed->is_over = true; /* the client comes back with Last-Event-ID */
+    log_line(rc == ERR_UNAVAILABLE ? LOG_DEBUG : LOG_WARN, "events.cut", "job=%s code=%s why=%s",
+             feed->job, err_name(rc), f.text); /* hub.away tells of an outage once */
 }
 
 static ssize_t take_pending(struct feed *feed, char *out, size_t max) {
@@ -170,7 +174,8 @@ static ssize_t read_feed(void *ctx, char *out, size_t max) {
     struct feed *feed = ctx;
     for (;;) {
         if (feed->n_sent < feed->pending.len) return take_pending(feed, out, max);
-        if (feed->is_over || hub_is_draining(feed->server->hub)) return -1;
+        if (feed->is_over || feed->watcher.req->is_gone || hub_is_draining(feed->server->hub))
+            return -1;
         refill(feed);
         if (feed->pending.len) continue;
         if (feed->is_over) return -1;
@@ -228,9 +233,16 @@ static struct feed *make_feed(struct server *s, struct request *req, const char 
     (void)str_copy(feed->tenant, sizeof(feed->tenant), str_of(req->tenant));
     req->state = feed;
     req->state_free = free_feed;
-    if (hub_watch(s->hub, &feed->watcher, req, id, LIMIT_SSE_PER_KEY) == ERR_OK) return feed;
-    request_reply_error(req, PROBLEM_RATE_LIMIT_EXCEEDED, "",
-                        "this key has %d event streams open; close one", LIMIT_SSE_PER_KEY);
+    enum err rc = hub_watch(s->hub, &feed->watcher, req, id, LIMIT_SSE_PER_KEY);
+    /* Draining: a snapshot and the end. A browser comes back to another server after that, but not
+     * after a 503. */
+    if (rc == ERR_OK || hub_is_draining(s->hub)) return feed;
+    if (rc == ERR_BUSY)
+        request_reply_error(req, PROBLEM_UNAVAILABLE, "",
+                            "this server has all the event streams it can hold; poll instead");
+    else
+        request_reply_error(req, PROBLEM_RATE_LIMIT_EXCEEDED, "",
+                            "this key has %d event streams open; close one", LIMIT_SSE_PER_KEY);
     return NULL;
 }
 

@@ -3,10 +3,12 @@
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/assert.h"
@@ -214,7 +216,8 @@ static void on_done(void *cls, struct MHD_Connection *conn, void **con_cls,
     (void)cls, (void)conn;
     if (!ex) return;
     struct request *req = &ex->req;
-    bool is_sent = ex->is_answered && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    bool is_sent =
+        ex->is_answered && !req->is_gone && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (req->reply.stream.end) req->reply.stream.end(req->reply.stream.ctx);
     if (ex->is_begun) ex->http->app.done(ex->http->app.ctx, req, is_sent);
     atomic_fetch_sub(&ex->http->n_active, 1);
@@ -231,6 +234,14 @@ void http_park(struct request *req) {
 void http_wake(struct request *req) {
     struct exchange *ex = req->exchange;
     MHD_resume_connection(ex->conn);
+}
+
+bool http_is_gone(const struct request *req) {
+    const struct exchange *ex = req->exchange;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(ex->conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd p = {.fd = info ? info->connect_fd : -1, .events = POLLRDHUP};
+    return poll(&p, 1, 0) == 1 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 /* ---- the daemon ---- */
@@ -311,8 +322,26 @@ int http_count_active(const struct http *h) {
     return atomic_load(&((struct http *)(uintptr_t)h)->n_active);
 }
 
+/* Connections that the kernel has accepted and nobody has taken; closing would reset them. */
+static void take_backlog(struct http *h) {
+    for (int i = 0; i < HTTP_BACKLOG; i++) {
+        struct sockaddr_storage sa;
+        socklen_t n = sizeof(sa);
+        struct pollfd p = {.fd = h->listen_fd, .events = POLLIN};
+        if (poll(&p, 1, 0) != 1) return;
+        int fd = accept4(h->listen_fd, (struct sockaddr *)&sa, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) return;
+        if (MHD_add_connection(h->daemon, fd, (struct sockaddr *)&sa, n) != MHD_YES)
+            log_line(LOG_WARN, "http.lost", "why=connection_limit");
+    }
+}
+
+/* shutdown, not close: a thread of the library may still hold the number of this socket. */
 void http_quiesce(struct http *h) {
     h->listen_fd = MHD_quiesce_daemon(h->daemon);
+    if (h->listen_fd < 0) return;
+    take_backlog(h);
+    (void)!shutdown(h->listen_fd, SHUT_RD);
 }
 
 void http_stop(struct http *h) {

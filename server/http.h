@@ -48,7 +48,8 @@ MUST_CHECK enum err http_start(struct http **out, const struct http_app *app,
                                const struct http_opts *opts, struct fail *f);
 int http_port(const struct http *h);
 
-/* Closes the listening socket; open connections live on. */
+/* Closes the port without losing anybody: who has connected is served, who comes later is refused
+ * by the kernel, so that a proxy takes another server. Open connections live on. */
 void http_quiesce(struct http *h);
 /* Exchanges between begin and done. */
 int http_count_active(const struct http *h);
@@ -59,6 +60,9 @@ void http_stop(struct http *h);
  * the waker looks, so that a wake cannot come before the park. */
 void http_park(struct request *req);
 void http_wake(struct request *req);
+/* True when the other end closed its socket; the library does not look while an exchange is
+ * parked. */
+bool http_is_gone(const struct request *req);
 
 /* True for addresses that only this machine can reach: 127.0.0.0/8 and ::1. */
 bool http_is_loopback(const char *address);

@@ -39,12 +39,18 @@ static void mark(struct hub_watcher *w) {
     http_wake(w->req);
 }
 
+static bool is_due(struct hub_watcher *w, int64_t now) {
+    if (!w->is_asleep) return false;
+    w->req->is_gone = http_is_gone(w->req);
+    return w->req->is_gone || now >= w->wake_ms;
+}
+
 static void mark_all(struct hub *h, bool only_due) {
     int64_t now = now_mono_ms();
     pthread_mutex_lock(&h->lock);
     for (int i = 0; i < BUCKETS; i++)
         for (struct hub_watcher *w = h->buckets[i]; w; w = w->next)
-            if (!only_due || (w->is_asleep && now >= w->wake_ms)) mark(w);
+            if (!only_due || is_due(w, now)) mark(w);
     pthread_mutex_unlock(&h->lock);
 }
 
@@ -118,21 +124,23 @@ static int count_tenant(const struct hub *h, const char *tenant, enum hub_kind k
 
 enum err hub_watch(struct hub *h, struct hub_watcher *w, struct request *req, const char *job,
                    int max_of_tenant) {
-    enum err rc = ERR_LIMIT;
+    enum err rc = ERR_OK;
     struct hub_watcher **head = &h->buckets[bucket_of(job)];
     ASSERT(!w->is_listed);
     *w = (struct hub_watcher){.req = req, .kind = w->kind};
     (void)str_copy(w->job, sizeof(w->job), str_of(job));
     (void)str_copy(w->tenant, sizeof(w->tenant), str_of(req->tenant));
     pthread_mutex_lock(&h->lock);
-    if (!h->is_draining && h->n_watchers < h->max_watchers &&
-        count_tenant(h, w->tenant, w->kind) < max_of_tenant) {
+    if (h->is_draining || h->n_watchers >= h->max_watchers) {
+        rc = ERR_BUSY;
+    } else if (count_tenant(h, w->tenant, w->kind) >= max_of_tenant) {
+        rc = ERR_LIMIT;
+    } else {
         w->next = *head;
         if (w->next) w->next->prev = w;
         *head = w;
         w->is_listed = true;
         h->n_watchers++;
-        rc = ERR_OK;
     }
     pthread_mutex_unlock(&h->lock);
     return rc;

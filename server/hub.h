@@ -2,7 +2,8 @@
  *
  * One thread reads the stream of all events with a blocking read on a connection of its own and
  * marks every watcher of that job; a watcher that sleeps is resumed. It also looks at the clock,
- * once a second, so nothing sleeps past its time even when Redis is away.
+ * once a second, so nothing sleeps past its time even when Redis is away, and wakes those whose
+ * client is gone, so that they free their place.
  *
  * A watcher belongs to its request. The order that loses no event: hub_watch(), look at the job,
  * hub_sleep(); an event in between makes hub_sleep() return at once. */
@@ -36,8 +37,8 @@ struct hub_watcher {
 MUST_CHECK enum err hub_start(struct hub **out, struct redis_pool *pool, int max_watchers,
                               struct fail *f);
 
-/* `w->kind` is the caller's. ERR_LIMIT: this tenant has max_of_tenant watchers of that kind, or the
- * server all it may have: answer at once instead. */
+/* `w->kind` is the caller's. ERR_LIMIT: this tenant has max_of_tenant watchers of that kind.
+ * ERR_BUSY: the server has all it may have, or is draining. Then answer at once instead. */
 MUST_CHECK enum err hub_watch(struct hub *h, struct hub_watcher *w, struct request *req,
                               const char *job, int max_of_tenant);
 /* Safe on a zeroed or unlisted watcher. */

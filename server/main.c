@@ -1,8 +1,9 @@
 /* main.c - misora-server: options, start, signals, drain.
  *
- * The main thread only waits for signals. SIGTERM or SIGINT: /readyz says no, after drain_notice
- * the port closes, what waits is answered, what runs may end within `drain`, then the process ends
- * with 0. A second signal ends it at once. */
+ * The main thread only waits for signals. SIGTERM or SIGINT: /readyz says no and every reply closes
+ * its connection, so a proxy lets go of this server; after drain_notice the port closes, what waits
+ * is answered, what runs may end within `drain`, then the process ends with 0. Nobody is refused
+ * before `drain` is over. A second signal ends the process at once. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #include "server/routes.h"
 #include "server/server.h"
 
-enum { METRICS_THREADS = 2, METRICS_CONNECTIONS = 32, TICK_MS = 50 };
+enum { METRICS_THREADS = 2, METRICS_CONNECTIONS = 32, TICK_MS = 50, QUIET_MS = 300 };
 
 struct doors {
     struct http *api, *metrics;
@@ -52,16 +53,24 @@ static void must_leave_at_once(const sigset_t *set, int64_t ms) {
     _exit(EXIT_CODE_RETRY);
 }
 
+/* Until nothing runs and for a moment nothing came: a proxy may just have sent a request on a
+ * connection that it kept. */
+static void wait_quiet(struct doors *d, const sigset_t *set, int64_t until) {
+    int64_t busy = now_mono_ms();
+    while (now_mono_ms() < until && now_mono_ms() - busy < QUIET_MS) {
+        if (http_count_active(d->api) > 0) busy = now_mono_ms();
+        must_leave_at_once(set, TICK_MS);
+    }
+}
+
 static void drain(struct server *s, struct doors *d, const sigset_t *set) {
     atomic_store(&s->is_leaving, true);
     log_line(LOG_INFO, "server.leaving", "active=%d", http_count_active(d->api));
     must_leave_at_once(set, s->opts.drain_notice_ms);
     http_quiesce(d->api);
-    atomic_store(&s->is_closed, true);
     hub_drain(s->hub);
-    int64_t until = now_mono_ms() + s->opts.drain_ms;
-    while (http_count_active(d->api) > 0 && now_mono_ms() < until)
-        must_leave_at_once(set, TICK_MS);
+    wait_quiet(d, set, now_mono_ms() + s->opts.drain_ms);
+    atomic_store(&s->is_closed, true);
     log_line(LOG_INFO, "server.down", "cut=%d", http_count_active(d->api));
 }
 

@@ -71,8 +71,8 @@ static bool look(struct server *s, struct request *req, struct poll *p) {
     struct redis *r = NULL;
     struct fail f = {0};
     struct queue_view view = {0};
-    bool is_over =
-        now_mono_ms() >= p->deadline_ms || !p->watcher.is_listed || hub_is_draining(s->hub);
+    bool is_over = now_mono_ms() >= p->deadline_ms || !p->watcher.is_listed || req->is_gone ||
+                   hub_is_draining(s->hub);
     if (server_borrow(s, req, &r) != ERR_OK) return true;
     enum err rc = queue_view_get(r, &view, p->id, req->tenant, &f);
     server_give(s, req, r);

@@ -23,7 +23,7 @@ enum {
     REQUEST_QUERY_MAX = 32,    /* parameters */
     REQUEST_MEMORY_MAX = 64 * 1024 * 1024,
     REPLY_HEADERS_MAX = 32,
-    REPLY_BODY_MAX = 8 * 1024 * 1024,
+    REPLY_BODY_MAX = 32 * 1024 * 1024, /* a page of 100 jobs with the longest prompts */
 };
 
 struct request_header {
@@ -67,6 +67,7 @@ struct request {
     int64_t n_body; /* Content-Length; -1: chunked; 0: none */
     int64_t n_read; /* bytes of the body that came so far */
     bool is_head;
+    bool is_gone; /* its client was seen leaving: no reply can reach it */
     int64_t started_us;
 
     const struct route *route; /* NULL until one was found */

@@ -32,8 +32,8 @@ struct server {
     struct meter *meter;
     struct auth *auth;
     const struct route_table *routes;
-    atomic_bool is_leaving; /* SIGTERM came: /readyz says no */
-    atomic_bool is_closed;  /* the port is closed: whatever still comes is refused */
+    atomic_bool is_leaving; /* SIGTERM came: /readyz says no, replies close their connections */
+    atomic_bool is_closed;  /* the time to drain is over: whatever still comes is refused */
     atomic_int n_active;    /* requests between begin and done */
     atomic_int n_large_bodies;
 };

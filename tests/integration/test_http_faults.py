@@ -98,6 +98,87 @@ def test_sigterm_answers_what_waits_and_leaves_with_zero():
             call(s.urls[0], "GET", "/healthz")
 
 
+def test_a_rolling_restart_of_both_servers_fails_no_request():
+    """Eight clients through nginx create, look and list while each server is stopped and started."""
+    args = ARGS + ["--drain-notice", "400ms"]
+    with Stack(servers=2, nginx=True, server_args=args) as s:
+        s.redis("HSET", "{misora}:meta", "max_live", 100000)
+        bad, n_done, over = [], [0] * 8, threading.Event()
+
+        def client(me):
+            while not over.is_set():
+                try:
+                    made = s.call("POST", "/v1/videos", {"prompt": f"{me}"})
+                    seen = s.call("GET", made.headers.get("location", "/v1/videos"))
+                    replies = [made, seen, s.call("GET", "/v1/videos?limit=3")]
+                    bad.extend(r for r in replies if r.status != 200)
+                    n_done[me] += 3
+                except OSError as e:
+                    bad.append(e)
+                time.sleep(0.2)
+        threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+        [t.start() for t in threads]
+        for _ in range(2):
+            for name, i in (("server0", 0), ("server1", 1)):
+                s.kill(name, signal.SIGTERM)
+                assert s.procs[name].returncode == 0
+                s.start_server(i)
+                time.sleep(2.3)  # nginx looks at a server that was down again after fail_timeout
+        over.set()
+        [t.join(10) for t in threads]
+        print(f"{sum(n_done)} requests over 4 restarts, {len(bad)} failed")
+        assert not bad, bad[:5]
+        assert sum(n_done) >= 200
+
+
+def test_who_connected_before_the_port_closed_is_served():
+    """Connections that wait in the kernel's queue at SIGTERM are answered, not reset."""
+    with Stack(servers=1, server_args=ARGS) as s:
+        host, port = s.urls[0][7:].split(":")
+        clients = [socket.create_connection((host, int(port)), timeout=10) for _ in range(100)]
+        for c in clients:
+            c.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        s.procs["server0"].send_signal(signal.SIGTERM)
+        assert [c.recv(15) for c in clients] == [b"HTTP/1.1 200 OK"] * 100
+        [c.close() for c in clients]
+        assert s.procs["server0"].wait(timeout=12) == 0
+
+
+def test_an_event_stream_opened_while_leaving_gets_a_snapshot_and_an_end():
+    """A browser comes back after an end, but never after a refusal."""
+    with Stack(servers=1, server_args=ARGS + ["--drain-notice", "0ms", "--drain", "3s"]) as s:
+        job = s.create()["id"]
+        conn = http.client.HTTPConnection(s.urls[0][7:], timeout=10)
+        conn.connect()
+        s.procs["server0"].send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        conn.request("GET", f"/v1/videos/{job}/events")
+        reply = conn.getresponse()
+        assert reply.status == 200 and reply.getheader("connection") == "close"
+        assert b"event: video.queued" in reply.read()
+        conn.close()
+        assert s.procs["server0"].wait(timeout=12) == 0
+
+
+def test_clients_that_leave_free_their_place_within_seconds():
+    """A long poll of a minute and a stream: their clients are gone, so their places are, too."""
+    with Stack(servers=1, nginx=True, server_args=ARGS) as s:
+        job = s.create()["id"]
+
+        def parked():
+            text = call(s.metrics_urls[0], "GET", "/metrics").body.decode()
+            return int(float(text.split("\nmisora_http_parked ")[1].split()[0]))
+        for url in (s.urls[0], s.nginx_url):
+            host, port = url[7:].split(":")
+            clients = []
+            for path in ("?wait=60", "?wait=60&after_progress=5", "/events"):
+                clients.append(socket.create_connection((host, int(port)), timeout=5))
+                clients[-1].sendall(f"GET /v1/videos/{job}{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            until(lambda: parked() == 3, 5, "three were parked")
+            [c.close() for c in clients]
+            until(lambda: parked() == 0, 5, "their places were free")
+
+
 def test_an_upload_in_the_middle_of_sigterm_is_finished():
     with Stack(servers=1, server_args=ARGS) as s:
         body = form(("prompt", "a"), ("input_reference", png(64, 64), "a.png"))
