@@ -238,40 +238,49 @@ out:
     return rc;
 }
 
-/* Bytes to -1..1, in device memory. */
-static enum err upload_clip(struct engine *e, struct tensor *out, const struct engine_clip *clip,
-                            struct fail *f) {
-    enum err rc = ERR_OK;
-    const struct canvas *c = &clip->size;
-    int64_t n = (int64_t)c->n_frames * c->height * c->width * 3;
-    float *host = mem_take((size_t)n, sizeof *host);
-    if (!host) TRY(FAIL(f, ERR_NOMEM, "no memory for %d frames", c->n_frames));
+/* Gives the frames of a clip to the VAE. */
+struct encoding {
+    struct engine *engine;
+    const struct engine_clip *clip;
+    float *host; /* frames of one latent */
+    int64_t started_ns;
+};
+
+/* Bytes to -1..1. */
+static enum err on_pixels(void *ctx, struct tensor *pixels, int64_t first, struct fail *f) {
+    struct encoding *c = ctx;
+    struct engine *e = c->engine;
+    int64_t n = tensor_count(pixels), frame = n / pixels->dim[0];
+    const uint8_t *rgb = c->clip->rgb + first * frame;
+    enum err rc = still_wanted(e, f);
+    if (rc != ERR_OK) return rc;
     for (int64_t i = 0; i < n; i++)
-        host[i] = (float)clip->rgb[i] * (2.0f / 255.0f) - 1.0f;
-    TRY(pool_take_4d(&e->job, out, c->n_frames, c->height, c->width, 3, f));
-    op_upload(&e->dev, out, host);
-out:
-    mem_free(host);
-    return rc;
+        c->host[i] = (float)rgb[i] * (2.0f / 255.0f) - 1.0f;
+    op_upload(&e->dev, pixels, c->host);
+    tell(e, ENGINE_PHASE_ENCODE, (int)first, c->clip->size.n_frames, c->started_ns);
+    return ERR_OK;
 }
 
 enum err engine_encode_video(struct engine *e, struct tensor *latent,
                              const struct engine_clip *clip, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(&e->job);
-    struct tensor pixels, encoded;
-    int64_t dims[4], start = device_now_ns();
-    tell(e, ENGINE_PHASE_ENCODE, 0, 1, start);
-    TRY(still_wanted(e, f));
-    TRY(engine_canvas_check(e, &clip->size, f));
-    latent_dims(e, &clip->size, dims);
+    const struct canvas *size = &clip->size;
+    struct tensor encoded;
+    struct encoding c = {.engine = e, .clip = clip, .started_ns = device_now_ns()};
+    int64_t dims[4];
+    TRY(engine_canvas_check(e, size, f));
+    latent_dims(e, size, dims);
     TRY(take_host(e, latent, 4, dims, f));
     TRY(pool_take(&e->job, &encoded, DTYPE_F32, 4, dims, f));
-    TRY(upload_clip(e, &pixels, clip, f));
-    TRY(vae_encode(e->vae, &encoded, &pixels, &e->step, f));
+    c.host = mem_take((size_t)e->grid.factor_t * (size_t)size->width * (size_t)size->height * 3,
+                      sizeof *c.host);
+    if (!c.host) TRY(FAIL(f, ERR_NOMEM, "no memory for %d frames", e->grid.factor_t));
+    TRY(vae_encode(e->vae, &encoded, &e->step, on_pixels, &c, f));
     op_download(&e->dev, latent->data, &encoded);
-    tell(e, ENGINE_PHASE_ENCODE, 1, 1, start);
+    tell(e, ENGINE_PHASE_ENCODE, size->n_frames, size->n_frames, c.started_ns);
 out:
+    mem_free(c.host);
     pool_rewind(&e->job, mark);
     return rc;
 }

@@ -33,7 +33,7 @@ struct engine_progress {
 struct engine_hooks {
     void *ctx;
     void (*progress)(void *ctx, const struct engine_progress *p);
-    bool (*is_cancelled)(void *ctx); /* asked before every step and every decoded latent */
+    bool (*is_cancelled)(void *ctx); /* asked before every step, every latent coded or decoded */
     void (*log)(void *ctx, const char *event, const char *text);
 };
 

@@ -200,24 +200,25 @@ out:
     return rc;
 }
 
-enum err vae_encode(struct vae *v, struct tensor *latent, const struct tensor *pixels,
-                    struct pool *pool, struct fail *f) {
+enum err vae_encode(struct vae *v, struct tensor *latent, struct pool *pool, vae_pixels_fn fill,
+                    void *ctx, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(pool);
     struct vae_shape one_latent = {.T = 1, .H = latent->dim[1], .W = latent->dim[2]};
+    int64_t factor_s = v->config.factor_s, first = 0;
     struct vae_stream s;
-    int64_t at = 0;
+    struct tensor pixels;
 
-    ASSERT(pixels->dim[0] == 1 + v->config.factor_t * (latent->dim[0] - 1));
-    ASSERT(pixels->dim[1] == latent->dim[1] * v->config.factor_s);
-    ASSERT(pixels->dim[2] == latent->dim[2] * v->config.factor_s);
     TRY(vae_stream_make(&s, v, VAE_ENCODE, &one_latent, pool, f));
+    TRY(pool_take_4d(pool, &pixels, v->config.factor_t, one_latent.H * factor_s,
+                     one_latent.W * factor_s, 3, f));
     for (int64_t i = 0; i < latent->dim[0]; i++) {
-        struct tensor chunk = tensor_rows(pixels, at, vae_stream_frames(&s, 1)), one;
+        struct tensor chunk = tensor_rows(&pixels, 0, vae_stream_frames(&s, 1)), one;
         struct tensor to = tensor_rows(latent, i, 1);
+        TRY(fill(ctx, &chunk, first, f));
         TRY(vae_stream_encode(&s, &one, &chunk, f));
         TRY(op_copy(v->dev, &to, &one, f));
-        at += chunk.dim[0];
+        first += chunk.dim[0];
     }
 out:
     pool_rewind(pool, mark);

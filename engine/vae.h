@@ -69,8 +69,11 @@ typedef enum err (*vae_frames_fn)(void *ctx, const struct tensor *frames, int64_
 /* The whole clip through one stream; latent [L,h,w,z]. `pool` is back where it was afterwards. */
 MUST_CHECK enum err vae_decode(struct vae *v, const struct tensor *latent, struct pool *pool,
                                vae_frames_fn each, void *ctx, struct fail *f);
-/* latent [L,h,w,z] is the caller's, pixels [1 + factor_t (L-1), H,W,3]. */
-MUST_CHECK enum err vae_encode(struct vae *v, struct tensor *latent, const struct tensor *pixels,
-                               struct pool *pool, struct fail *f);
+/* Writes frames first .. first + T - 1 of the clip to pixels [T,H,W,3], device memory, -1..1. */
+typedef enum err (*vae_pixels_fn)(void *ctx, struct tensor *pixels, int64_t first, struct fail *f);
+/* The other way: latent [L,h,w,z] is the caller's; `fill` gives 1 + factor_t (L-1) frames, in
+ * order, as many at a time as a latent stands for. */
+MUST_CHECK enum err vae_encode(struct vae *v, struct tensor *latent, struct pool *pool,
+                               vae_pixels_fn fill, void *ctx, struct fail *f);
 
 #endif

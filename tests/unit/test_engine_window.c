@@ -12,14 +12,14 @@ static void a_clip_is_covered_exactly_once(void) {
                 int64_t n = window_count(&p), made = 0, shortest = L, widest = 0;
                 for (int64_t i = 0; i < n; i++) {
                     struct window w = window_at(&p, i);
-                    if (w.first + w.n_head != made || w.n <= w.n_head || w.n > longest)
-                        CHECK(!"a window leaves a gap, adds nothing or is too long");
+                    CHECK_INT(w.first + w.n_head, made);
+                    CHECK(w.n > w.n_head && w.n <= longest);
                     made = w.first + w.n;
                     shortest = w.n < shortest ? w.n : shortest;
                     widest = w.n > widest ? w.n : widest;
                 }
-                if (made != L || (n > 1 && widest - shortest > 1))
-                    CHECK(!"windows do not end with the clip, or are of unequal length");
+                CHECK_INT(made, L);
+                CHECK(n == 1 || widest - shortest <= 1);
             }
 }
 
