@@ -210,6 +210,13 @@ static void note_undelivered(struct server *s, struct request *req) {
     server_give(s, req, r);
 }
 
+/* Probes that go well are noise; what failed is seen at the level of warnings. */
+static enum log_level level_of(const struct request *req) {
+    if (req->reply.status >= 500) return LOG_WARN;
+    bool is_probe = req->route && req->route->auth == ROUTE_OPEN;
+    return is_probe && req->reply.status < 400 ? LOG_DEBUG : LOG_INFO;
+}
+
 static void done(void *ctx, struct request *req, bool is_sent) {
     struct server *s = ctx;
     atomic_fetch_sub(&s->n_active, 1);
@@ -218,7 +225,7 @@ static void done(void *ctx, struct request *req, bool is_sent) {
     char path[200], shown[400];
     (void)str_copy(path, sizeof(path), req->path);
     meter_request(s->meter, req->route, req->reply.status, took_us);
-    log_line(req->reply.status >= 500 ? LOG_WARN : LOG_INFO, "http.done",
+    log_line(level_of(req), "http.done",
              "id=%s method=%.*s path=%s status=%d ms=%.1f kid=%s sent=%s", req->id,
              (int)(req->method.n < 16 ? req->method.n : 16), req->method.p,
              log_value(shown, sizeof(shown), path), req->reply.status, (double)took_us / 1000,

@@ -5,6 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/base64.h"
+#include "common/base/log.h"
 #include "common/base/mem.h"
 
 enum { BODY_MEMORY_MAX = 64 * 1024 * 1024 };
@@ -183,6 +184,7 @@ static enum err upload_problem(enum err rc, const struct fail *f, const char *pa
     if (rc == ERR_LIMIT)
         return problem_set(p, PROBLEM_PAYLOAD_TOO_LARGE, param,
                            "the file is larger than %lld bytes", (long long)max_bytes);
+    log_fail(LOG_ERROR, "upload.failed", f);
     problem_from(p, f);
     return ERR_INPUT;
 }

@@ -112,7 +112,8 @@ static void send_file(struct server *s, struct request *req, const struct receip
         req->reply.status = 304;
         return;
     }
-    if (!if_range.p || range_if_range_holds(if_range, object->sha256))
+    /* RFC 9110: a range is defined for GET only. */
+    if (!req->is_head && (!if_range.p || range_if_range_holds(if_range, object->sha256)))
         verdict = range_parse(&range, request_header(req, "range"), object->n_bytes);
     if (verdict == RANGE_UNSATISFIABLE) {
         request_reply_header(req, "Content-Range", "bytes */%lld", (long long)object->n_bytes);

@@ -26,13 +26,13 @@ struct create {
     char fingerprint[SHA256_HEX + 1];
     char idem[SHA256_HEX + 1]; /* "" without an Idempotency-Key */
     struct queue_ticket ticket;
+    bool has_no_worker; /* nobody looks at the lane now */
     struct problem problem;
 };
 
 /* What failed on our side, as a problem for the client and a line in the log. */
 static enum err note_failure(struct create *c, const struct fail *f) {
-    problem_from(&c->problem, f);
-    if (problem_row(c->problem.kind)->status >= 500) log_fail(LOG_ERROR, "create.failed", f);
+    server_note_fail(c->req, f, &c->problem);
     return ERR_INPUT;
 }
 
@@ -180,7 +180,9 @@ static void remember(struct create *c) {
 
 static struct video_extra keep_warnings(struct create *c) {
     struct video_extra extra = {.n_warnings = 0};
-    for (int i = 0; i < c->asked.n_warnings; i++) {
+    if (c->has_no_worker)
+        extra.warnings[extra.n_warnings++] = "no worker is there now; the video waits for one";
+    for (int i = 0; i < c->asked.n_warnings && extra.n_warnings < COUNT_OF(extra.warnings); i++) {
         const char *text = c->asked.warnings[i];
         const char *kept = arena_copy(&c->req->mem, text, strlen(text));
         if (kept) extra.warnings[extra.n_warnings++] = kept;
@@ -219,6 +221,8 @@ static enum err enqueue(struct create *c) {
     if (server_borrow(c->s, c->req, &r) != ERR_OK) return ERR_UNAVAILABLE;
     enum err rc = take_undelivered(c, r) ? ERR_OK : submit(c, r);
     if (rc == ERR_OK && c->ticket.born != QUEUE_REPLAY) meter_job(c->s->meter);
+    if (rc == ERR_OK)
+        c->has_no_worker = pulse_lane_workers(&c->s->pulse, r, c->s->opts.lane) == 0;
     server_give(c->s, c->req, r);
     return rc;
 }

@@ -32,7 +32,10 @@ void health_live(struct server *s, struct request *req) {
 static struct queue_stat *read_stat(struct server *s, struct request *req, struct fail *f) {
     struct redis *r = NULL;
     struct queue_stat *stat = mem_take(1, sizeof(*stat));
-    if (!stat) return NULL;
+    if (!stat) {
+        (void)FAIL(f, ERR_NOMEM, "no memory for the figures of the queue");
+        return NULL;
+    }
     enum err rc = server_lend(s, req, &r, f);
     if (rc == ERR_OK) rc = queue_view_stat(r, stat, f);
     server_give(s, req, r);
@@ -44,16 +47,19 @@ static struct queue_stat *read_stat(struct server *s, struct request *req, struc
 /* No worker is not "unready": jobs can wait for one. */
 void health_ready(struct server *s, struct request *req) {
     struct doc_out o;
-    struct fail f = {0};
+    struct redis *r = NULL;
+    int n_workers = PULSE_UNKNOWN, n_of_lane;
     bool is_leaving = atomic_load(&s->is_leaving);
-    struct queue_stat *stat = read_stat(s, req, &f);
+    enum err rc = server_lend(s, req, &r, NULL);
+    if (rc == ERR_OK) rc = pulse_take(&s->pulse, r, s->opts.lane, &n_workers, &n_of_lane, NULL);
+    server_give(s, req, r);
+    bool is_up = rc == ERR_OK, is_ready = is_up && !is_leaving;
     begin(req, &o);
-    doc_put_text(&o, "status", is_leaving ? "draining" : stat ? "ok" : "unavailable");
-    if (stat) doc_put_int(&o, "workers", stat->n_workers);
-    if (!stat) doc_put_text(&o, "detail", "Redis does not answer");
-    mem_free(stat);
-    if (is_leaving || !stat) request_reply_header(req, "Retry-After", "2");
-    finish(req, &o, is_leaving || !stat ? 503 : 200);
+    doc_put_text(&o, "status", is_leaving ? "draining" : is_up ? "ok" : "unavailable");
+    if (n_workers != PULSE_UNKNOWN) doc_put_int(&o, "workers", n_workers);
+    if (!is_up) doc_put_text(&o, "detail", "Redis does not answer");
+    if (!is_ready) request_reply_header(req, "Retry-After", "2");
+    finish(req, &o, is_ready ? 200 : 503);
 }
 
 static void put_lane(struct doc_out *o, const struct queue_lane_stat *lane) {

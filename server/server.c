@@ -17,6 +17,7 @@ enum err server_open(struct server *s, struct fail *f) {
         .max_conns = (int)o->threads + 8};
     s->routes = &routes_api;
     breaker_make(&s->breaker);
+    pulse_make(&s->pulse);
     s->store.root_fd = s->store.tmp_fd = s->store.obj_fd = -1;
     s->hooks = (struct guard_rules){.allow_http = o->webhook_http,
                                     .allow_private = o->webhook_private,
@@ -37,17 +38,22 @@ void server_close(struct server *s) {
     meter_free(s->meter);
     redis_pool_close(s->pool);
     breaker_free(&s->breaker);
+    pulse_free(&s->pulse);
     if (s->store.root_fd >= 0) store_close(&s->store);
     config_free(&options_table, &s->opts);
 }
 
+void server_note_fail(const struct request *req, const struct fail *f, struct problem *p) {
+    char why[sizeof(f->text) + 8];
+    problem_from(p, f);
+    if (problem_row(p->kind)->status < 500) return;
+    log_line(LOG_ERROR, "request.failed", "id=%s code=%s at=%s why=%s", req->id, err_name(f->code),
+             f->where ? f->where : "-", log_value(why, sizeof(why), f->text));
+}
+
 void server_reply_fail(struct request *req, const struct fail *f) {
     struct problem p;
-    problem_from(&p, f);
-    if (problem_row(p.kind)->status >= 500) {
-        log_line(LOG_ERROR, "request.failed", "id=%s code=%s at=%s why=%s", req->id,
-                 err_name(f->code), f->where ? f->where : "-", f->text);
-    }
+    server_note_fail(req, f, &p);
     request_reply_problem(req, &p);
 }
 

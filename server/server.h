@@ -17,6 +17,7 @@
 #include "server/meter.h"
 #include "server/models.h"
 #include "server/options.h"
+#include "server/pulse.h"
 #include "server/route.h"
 
 struct auth;
@@ -25,6 +26,7 @@ struct server {
     struct options opts;
     struct redis_pool *pool;
     struct breaker breaker;
+    struct pulse pulse;
     struct store store;
     struct models models;
     struct guard_rules hooks;
@@ -52,7 +54,10 @@ MUST_CHECK enum err server_borrow(struct server *s, struct request *req, struct 
 /* NULL is fine. */
 void server_give(struct server *s, struct request *req, struct redis *r);
 
-/* Sets the reply that a failed call of the queue or the store deserves, and logs what is ours. */
+/* The problem that a failed call of the queue or the store is for the client; what is ours goes to
+ * the log with the id of the request. */
+void server_note_fail(const struct request *req, const struct fail *f, struct problem *p);
+/* The same as a reply. */
 void server_reply_fail(struct request *req, const struct fail *f);
 
 #endif

@@ -131,8 +131,11 @@ static enum err put_page(struct buf *out, const struct queue_page *page, struct 
     doc_open_object(&o, NULL);
     doc_put_text(&o, "object", "list");
     doc_open_array(&o, "data");
-    for (int i = 0; i < n; i++)
-        TRY(video_put(&o, NULL, &page->job[i], NULL, f));
+    for (int i = 0; i < n; i++) {
+        enum err bad = video_put(&o, NULL, &page->job[i], NULL, f);
+        if (bad != ERR_OK) /* nothing was written; one record must not hide the others */
+            log_fail(LOG_ERROR, "videos.unreadable", f);
+    }
     doc_close_array(&o);
     doc_put_text(&o, "first_id", n ? page->job[0].id : NULL);
     doc_put_text(&o, "last_id", n ? page->job[n - 1].id : NULL);

@@ -473,6 +473,50 @@ def test_one_key_may_hold_twenty_streams(stack):
 
 # ---- the rest ----
 
+def test_a_create_says_when_no_worker_is_there():
+    with Stack(servers=1, server_args=["--models-dir", ""]) as s:
+        video = s.json("POST", "/v1/videos", {"prompt": "a", "sparkles": 1}, headers={"prefer": "handling=lenient"})
+        assert len(video["warnings"]) == 2 and "no worker" in video["warnings"][0], video["warnings"]
+        assert s.json("GET", "/v1/videos/" + video["id"])["warnings"] == []
+        FakeWorker(s).claim()
+        until(lambda: s.create()["warnings"] == [], 4, "the worker was seen")
+        until(lambda: s.json("GET", "/readyz")["workers"] == 1, 4)
+
+
+def test_the_queue_is_told_by_priority():
+    with Stack(servers=1, server_args=["--models-dir", ""]) as s:
+        assert s.json("GET", "/v1/queue")["lanes"] == []
+        for priority in ("low", "high", "high"):
+            s.create(priority=priority)
+        w = FakeWorker(s)
+        w.claim()
+        queue = s.json("GET", "/v1/queue")
+        lane = queue["lanes"][0]
+        assert (queue["object"], queue["running"], queue["scheduled"], queue["workers"]) == ("queue", 1, 0, 1)
+        assert (lane["lane"], lane["queued"], lane["priority"], lane["workers"]) == \
+            ("default", 2, {"low": 1, "normal": 0, "high": 1}, 1)
+        assert 0 <= lane["oldest_age_seconds"] < 30
+
+
+def test_a_page_of_the_longest_prompts_comes_whole():
+    with Stack(servers=1, server_args=["--models-dir", ""]) as s:
+        body = form(("prompt", "\x01" * 31900), ("negative_prompt", "x"))
+        made = [s.json("POST", "/v1/videos", body, headers=FORM)["id"] for _ in range(60)]
+        page = s.json("GET", "/v1/videos?limit=100&order=asc")
+        assert [v["id"] for v in page["data"]] == made and page["data"][0]["prompt"] == "\x01" * 31900
+
+
+def test_one_damaged_record_does_not_hide_the_others(stack):
+    good, bad = stack.create()["id"], stack.create()["id"]
+    stack.redis("SET", "{misora}:spec:" + bad, "{")
+    seen = [v["id"] for v in stack.json("GET", "/v1/videos?limit=2")["data"]]
+    assert good in seen and bad not in seen
+    reply = stack.call("GET", "/v1/videos/" + bad)
+    assert reply.status == 500 and reply.json()["error"]["code"] == "internal_error"
+    lines = [line for line in stack.log("server0").splitlines() if reply.headers["x-request-id"] in line]
+    assert any("request.failed" in line and "why=" in line for line in lines), lines
+    assert stack.call("DELETE", "/v1/videos/" + bad).status == 200
+
 def test_health_queue_metrics_and_root(stack):
     assert stack.json("GET", "/healthz") == {"status": "ok"} == stack.json("GET", "/health")
     assert stack.json("GET", "/readyz")["status"] == "ok"
