@@ -11,6 +11,12 @@
 
 enum { WINDOW = 4, OVERLAP = 2, STEPS = 2, SEED = 3, KEEP_FRAMES_MAX = 160 };
 
+#ifdef __SANITIZE_ADDRESS__
+enum { KEEPS_FREED_MEMORY = 1 };
+#else
+enum { KEEPS_FREED_MEMORY = 0 };
+#endif
+
 static const char *const mini = "tests/golden/mini", *const tiny = "models/tiny";
 
 /* What a run showed. */
@@ -152,6 +158,35 @@ static void memory_is_that_of_one_window(void) {
     CHECK_INT(used[1], used[0]);
 }
 
+static double resident_mib(void) {
+    long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%ld %ld", &total, &resident) != 2) resident = 0;
+    if (file) fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
+}
+
+/* A big job leaves a small process behind. */
+static void memory_goes_back_to_the_system(void) {
+    if (KEEPS_FREED_MEMORY) {
+        test_skip("the sanitizer keeps what is freed for a while");
+        return;
+    }
+    struct seen s = make_seen(5, 1024, 512, false);
+    struct fail f = {0};
+    struct engine *e = open_mini(&s);
+    double before = resident_mib();
+    CHECK_OK(render(e, &s, NULL, &f), &f);
+    double during = resident_mib();
+    engine_job_end(e);
+    double after = resident_mib();
+    printf("  resident: %.0f MiB before a big job, %.0f at its end, %.0f after it\n", before,
+           during, after);
+    CHECK(during - before > 64);
+    CHECK(after - before < (during - before) / 2 + 64);
+    engine_close(e);
+}
+
 /* The estimate that refuses canvases is near what a job takes: blocks are rounded up. */
 static void the_estimate_is_near_the_truth(void) {
     static const struct {
@@ -241,15 +276,19 @@ static void a_long_clip_of_the_embedded_model_holds_together(void) {
     printf("  first frame came back at %.1f dB; jump at the seams %.2f, inside at most %.2f\n", db,
            seam, within);
     CHECK(db > 20);
-    CHECK(seam <= 1.25 * within);
+    CHECK(seam <= 2 * within + 1); /* weights change; a cut would be many times that */
     engine_close(e);
     mem_free(picture);
     mem_free(s.frames);
 }
 
 static const struct test tests[] = {
-    TEST(a_short_clip_is_one_window),       TEST(every_length_has_its_frames_and_its_progress),
-    TEST(memory_is_that_of_one_window),     TEST(the_estimate_is_near_the_truth),
-    TEST(cancelling_works_in_every_window), TEST(a_long_clip_of_the_embedded_model_holds_together),
+    TEST(a_short_clip_is_one_window),
+    TEST(every_length_has_its_frames_and_its_progress),
+    TEST(memory_is_that_of_one_window),
+    TEST(memory_goes_back_to_the_system),
+    TEST(the_estimate_is_near_the_truth),
+    TEST(cancelling_works_in_every_window),
+    TEST(a_long_clip_of_the_embedded_model_holds_together),
 };
 TEST_MAIN(tests)
