@@ -6,6 +6,9 @@ b=$1
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 "$b/tests/parity/test_op_check" --bench
 
+# The service without a model: requests a second at eight connections, every write synced.
+MISORA_BUILD=$PWD/$b python3 tests/load/bench_http.py 4
+
 # The embedded model as people meet it: prompt to mp4, median of three.
 clip=$(mktemp --suffix .mp4)
 trap 'rm -f "$clip" "$clip.s"' EXIT
