@@ -221,8 +221,7 @@ static enum err enqueue(struct create *c) {
     if (server_borrow(c->s, c->req, &r) != ERR_OK) return ERR_UNAVAILABLE;
     enum err rc = take_undelivered(c, r) ? ERR_OK : submit(c, r);
     if (rc == ERR_OK && c->ticket.born != QUEUE_REPLAY) meter_job(c->s->meter);
-    if (rc == ERR_OK)
-        c->has_no_worker = pulse_lane_workers(&c->s->pulse, r, c->s->opts.lane) == 0;
+    if (rc == ERR_OK) c->has_no_worker = pulse_lane_workers(&c->s->pulse, r, c->s->opts.lane) == 0;
     server_give(c->s, c->req, r);
     return rc;
 }

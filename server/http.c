@@ -216,8 +216,7 @@ static void on_done(void *cls, struct MHD_Connection *conn, void **con_cls,
     (void)cls, (void)conn;
     if (!ex) return;
     struct request *req = &ex->req;
-    bool is_sent =
-        ex->is_answered && !req->is_gone && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    bool is_sent = ex->is_answered && !req->is_gone && code == MHD_REQUEST_TERMINATED_COMPLETED_OK;
     if (req->reply.stream.end) req->reply.stream.end(req->reply.stream.ctx);
     if (ex->is_begun) ex->http->app.done(ex->http->app.ctx, req, is_sent);
     atomic_fetch_sub(&ex->http->n_active, 1);
