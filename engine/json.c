@@ -1,14 +1,11 @@
 #include "engine/json.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/file.h"
 
 enum { JSON_NODES_MAX = 4 << 20, JSON_BYTES_MAX = 128 << 20 };
 
@@ -289,34 +286,13 @@ out:
     return rc;
 }
 
-static enum err read_all(int fd, char *to, size_t n, const char *path, struct fail *f) {
-    for (size_t at = 0; at < n;) {
-        ssize_t got = read(fd, to + at, n - at);
-        if (got <= 0) return FAIL(f, ERR_IO, "%s cannot be read to its end", path);
-        at += (size_t)got;
-    }
-    return ERR_OK;
-}
-
 enum err json_read_file(struct json *j, const char *path, size_t max_bytes, struct fail *f) {
-    enum err rc = ERR_OK;
-    struct stat st;
     char *text = NULL;
+    size_t n = 0;
     memset(j, 0, sizeof *j);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return FAIL(f, ERR_NOT_FOUND, "%s: no such file", path);
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        TRY(FAIL(f, ERR_CORRUPT, "%s is not a regular file", path));
-    if ((uint64_t)st.st_size > max_bytes)
-        TRY(FAIL(f, ERR_CORRUPT, "%s has %lld bytes, %zu are allowed", path, (long long)st.st_size,
-                 max_bytes));
-    text = mem_take((size_t)st.st_size + 1, 1);
-    if (!text) TRY(FAIL(f, ERR_NOMEM, "no memory for %s", path));
-    TRY(read_all(fd, text, (size_t)st.st_size, path, f));
-    TRY(json_parse(j, text, (size_t)st.st_size, path, f));
-out:
+    enum err rc = file_take(&text, &n, path, (int64_t)max_bytes, f);
+    if (rc == ERR_OK) rc = json_parse(j, text, n, path, f);
     mem_free(text);
-    close(fd);
     return rc;
 }
 

@@ -36,7 +36,8 @@ struct json {
 /* `what` names the input in failures: a file name. ERR_CORRUPT with the byte offset. */
 MUST_CHECK enum err json_parse(struct json *j, const char *p, size_t n, const char *what,
                                struct fail *f);
-/* Reads a regular file of at most max_bytes. ERR_NOT_FOUND when it is missing. */
+/* Reads a regular file of at most max_bytes. ERR_NOT_FOUND when it is missing, ERR_IO when
+ * it cannot be read. */
 MUST_CHECK enum err json_read_file(struct json *j, const char *path, size_t max_bytes,
                                    struct fail *f);
 void json_free(struct json *j); /* safe on a zeroed struct */

@@ -1,12 +1,8 @@
 #include "engine/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
@@ -184,50 +180,20 @@ out:
     return rc;
 }
 
-static int64_t changed_ns(const struct stat *st) {
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
-}
-
-static enum err check_file(struct safetensors_shard *shard, struct fail *f) {
-    struct stat st;
-    if (fstat(shard->fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return FAIL(f, ERR_CORRUPT, "%s is not a regular file", shard->path);
-    /* How many blocks are stored says nothing: a fresh file has none yet, a packed one has few. */
-    if (st.st_size < LENGTH_BYTES || st.st_size > SAFETENSORS_FILE_MAX)
-        return FAIL(f, ERR_CORRUPT, "%s: %lld bytes, need %d to %lld", shard->path,
-                    (long long)st.st_size, LENGTH_BYTES, (long long)SAFETENSORS_FILE_MAX);
-    shard->size = st.st_size;
-    shard->changed_ns = changed_ns(&st);
-    return ERR_OK;
-}
-
-static enum err read_at(const struct safetensors_shard *shard, uint64_t at, void *out, size_t n,
-                        struct fail *f) {
-    for (char *p = out; n > 0;) {
-        ssize_t got = pread(shard->fd, p, n, (off_t)at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return FAIL(f, ERR_IO, "%s: %s", shard->path, strerror(errno));
-        if (got == 0)
-            return FAIL(f, ERR_CORRUPT, "%s ends at byte %llu: it was cut while it was in use",
-                        shard->path, (unsigned long long)at);
-        p += got;
-        n -= (size_t)got;
-        at += (uint64_t)got;
-    }
-    return ERR_OK;
-}
-
 static enum err parse_file(struct safetensors *s, int number, struct fail *f) {
     enum err rc = ERR_OK;
     const struct safetensors_shard *shard = &s->shard[number];
     unsigned char length[LENGTH_BYTES];
     char *text = NULL;
-    uint64_t n = 0, size = (uint64_t)shard->size;
-    TRY(read_at(shard, 0, length, LENGTH_BYTES, f));
+    uint64_t n = 0, size = (uint64_t)shard->file.size_bytes;
+    if (size < LENGTH_BYTES)
+        return FAIL(f, ERR_CORRUPT, "%s: %d bytes are not a safetensors file", shard->path,
+                    (int)size);
+    TRY(file_read(&shard->file, 0, length, LENGTH_BYTES, shard->path, f));
     TRY(read_length(&n, length, size, shard->path, f));
     text = mem_take((size_t)n, 1);
     if (!text) TRY(FAIL(f, ERR_NOMEM, "no memory for the header of %s", shard->path));
-    TRY(read_at(shard, LENGTH_BYTES, text, (size_t)n, f));
+    TRY(file_read(&shard->file, LENGTH_BYTES, text, (size_t)n, shard->path, f));
     struct str header = {text, (size_t)n};
     TRY(read_header(s, number, header, size - LENGTH_BYTES - n, shard->path, f));
 out:
@@ -243,12 +209,8 @@ static enum err add_file(struct safetensors *s, const char *path, struct fail *f
     memset(shard, 0, sizeof *shard);
     if (!str_copy(shard->path, sizeof shard->path, str_of(path)))
         return FAIL(f, ERR_INPUT, "the path %.100s... is too long", path);
-    shard->fd = open(shard->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (shard->fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return FAIL(f, ERR_NOT_FOUND, "%s: no such file", shard->path);
-    if (shard->fd < 0) return FAIL(f, ERR_IO, "%s: %s", shard->path, strerror(errno));
+    TRY(file_open(&shard->file, shard->path, SAFETENSORS_FILE_MAX, f));
     s->n_shards++; /* from here on safetensors_close() closes it */
-    TRY(check_file(shard, f));
     TRY(parse_file(s, s->n_shards - 1, f));
 out:
     return rc;
@@ -351,7 +313,7 @@ void safetensors_close(struct safetensors *s) {
     for (int i = 0; i < s->n_entries; i++)
         mem_free(s->entry[i].name);
     for (int i = 0; i < s->n_shards; i++)
-        close(s->shard[i].fd);
+        file_close(&s->shard[i].file);
     mem_free(s->entry);
     memset(s, 0, sizeof *s);
 }
@@ -371,7 +333,8 @@ struct safetensors_entry *safetensors_find(const struct safetensors *s, const ch
 
 enum err safetensors_read_bytes(const struct safetensors *s, const struct safetensors_entry *e,
                                 void *out, struct fail *f) {
-    return read_at(&s->shard[e->shard], e->offset, out, e->bytes, f);
+    const struct safetensors_shard *shard = &s->shard[e->shard];
+    return file_read(&shard->file, (int64_t)e->offset, out, e->bytes, shard->path, f);
 }
 
 /* Halves lie at the end of `out` and grow to floats from the front: the one that is written never
@@ -392,19 +355,18 @@ enum err safetensors_read(const struct safetensors *s, const struct safetensors_
     ASSERT(e->dtype == DTYPE_F32 || e->dtype == DTYPE_BF16 || e->dtype == DTYPE_F16);
     ASSERT(first >= 0 && n >= 0 && (size_t)(first + n) * each <= e->bytes);
     char *raw = (char *)out + (size_t)n * sizeof *out - bytes;
-    TRY(read_at(&s->shard[e->shard], e->offset + (size_t)first * each, raw, bytes, f));
+    const struct safetensors_shard *shard = &s->shard[e->shard];
+    int64_t at = (int64_t)e->offset + first * (int64_t)each;
+    TRY(file_read(&shard->file, at, raw, bytes, shard->path, f));
     if (e->dtype != DTYPE_F32) widen(out, raw, n, e->dtype);
 out:
     return rc;
 }
 
 enum err safetensors_check_unchanged(const struct safetensors *s, struct fail *f) {
-    for (int i = 0; i < s->n_shards; i++) {
-        const struct safetensors_shard *shard = &s->shard[i];
-        struct stat st;
-        if (fstat(shard->fd, &st) != 0 || st.st_size != shard->size ||
-            changed_ns(&st) != shard->changed_ns)
-            return FAIL(f, ERR_CORRUPT, "%s was written to while it was in use", shard->path);
-    }
-    return ERR_OK;
+    enum err rc = ERR_OK;
+    for (int i = 0; i < s->n_shards; i++)
+        TRY(file_check_unchanged(&s->shard[i].file, s->shard[i].path, f));
+out:
+    return rc;
 }

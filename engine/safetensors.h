@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "engine/file.h"
 #include "engine/tensor.h"
 
 enum {
@@ -37,8 +38,7 @@ struct safetensors_entry {
 
 struct safetensors_shard {
     char path[512];
-    int fd;
-    int64_t size, changed_ns; /* when it was opened */
+    struct file file;
 };
 
 struct safetensors {

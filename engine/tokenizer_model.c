@@ -1,14 +1,11 @@
 #include "engine/tokenizer_model.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/file.h"
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum { MODEL_TYPE_UNIGRAM = 1 };
@@ -310,35 +307,12 @@ out:
     return rc;
 }
 
-static enum err read_whole(struct tokenizer_model *m, int fd, const char *path, struct fail *f) {
-    struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
-        return FAIL(f, ERR_CORRUPT, "%s is not a regular file", path);
-    if (st.st_size > TOKENIZER_FILE_BYTES_MAX)
-        return FAIL(f, ERR_LIMIT, "%s has %lld bytes, %d are allowed", path, (long long)st.st_size,
-                    TOKENIZER_FILE_BYTES_MAX);
-    m->n_bytes = (size_t)st.st_size;
-    m->bytes = mem_take(m->n_bytes + 1, 1);
-    if (!m->bytes) return FAIL(f, ERR_NOMEM, "no memory for the %zu bytes of %s", m->n_bytes, path);
-    for (size_t at = 0; at < m->n_bytes;) {
-        ssize_t got = pread(fd, m->bytes + at, m->n_bytes - at, (off_t)at);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return FAIL(f, ERR_IO, "cannot read %s: %s", path, strerror(errno));
-        at += (size_t)got;
-    }
-    return ERR_OK;
-}
-
 enum err tokenizer_model_open(struct tokenizer_model *m, const char *path, struct fail *f) {
     enum err rc = ERR_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
     *m = (struct tokenizer_model){0};
-    if (fd < 0) return FAIL(f, ERR_NOT_FOUND, "cannot open %s: %s", path, strerror(errno));
-    TRY(read_whole(m, fd, path, f));
+    TRY(file_take(&m->bytes, &m->n_bytes, path, TOKENIZER_FILE_BYTES_MAX, f));
     TRY(parse_all(m, path, f));
 out:
-    close(fd);
     if (rc != ERR_OK) tokenizer_model_close(m);
     return rc;
 }

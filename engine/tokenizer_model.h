@@ -56,7 +56,7 @@ struct tokenizer_model {
     bool adds_dummy_prefix, removes_extra_spaces, escapes_spaces, space_is_suffix;
 };
 
-/* Fails with ERR_NOT_FOUND, ERR_LIMIT, ERR_CORRUPT or ERR_UNSUPPORTED; the text names the file. */
+/* Fails with ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT or ERR_UNSUPPORTED; the text names the file. */
 MUST_CHECK enum err tokenizer_model_open(struct tokenizer_model *m, const char *path,
                                          struct fail *f);
 /* The same from memory: `bytes` is copied. `name` stands for the file in failures. */

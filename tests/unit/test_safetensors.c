@@ -232,7 +232,7 @@ static void other_things_than_weight_files_are_refused(void) {
     write_file("x.safetensors", "x", 1);
     CHECK_INT(truncate(path, (off_t)1 << 40), 0); /* a hole of a terabyte */
     CHECK_INT(safetensors_open_file(&s, path, &f), ERR_CORRUPT);
-    CHECK_HAS(f.text, "1099511627776 bytes, need 8 to 274877906944");
+    CHECK_HAS(f.text, "has 1099511627776 bytes, 274877906944 are allowed");
     remove_file("x.safetensors");
 }
 
