@@ -11,6 +11,7 @@ import pytest
 from fake_worker import FakeWorker
 from picture import png
 from rawhttp import form, send_raw
+from sse import read_events
 from stack import Stack, until
 
 FORM = {"content-type": "multipart/form-data; boundary=XYZ"}
@@ -400,30 +401,6 @@ def test_create_may_wait_for_the_end(stack):
     w.complete(VIDEO)
     thread.join(5)
     assert box["reply"].json()["status"] == "completed" and box["reply"].headers["location"]
-
-
-def read_events(stack, job, headers=None, url=None, seconds=10, stop=None):
-    """Events as (id, type, data) until the stream ends or `stop` says so."""
-    parts = (url or stack.url)[7:]
-    conn = http.client.HTTPConnection(parts, timeout=seconds)
-    conn.request("GET", f"/v1/videos/{job}/events", headers=headers or {})
-    reply = conn.getresponse()
-    assert reply.status == 200 and reply.getheader("content-type") == "text/event-stream"
-    assert reply.getheader("x-accel-buffering") == "no"
-    events, block = [], {}
-    for line in iter(reply.readline, b""):
-        line = line.decode().rstrip("\n")
-        if line == "":
-            if "data" in block:
-                events.append((block["id"], block["event"], json.loads(block["data"])))
-                if stop and stop(events):
-                    break
-            block = {}
-        elif not line.startswith(":"):
-            key, _, value = line.partition(": ")
-            block[key] = value
-    conn.close()
-    return events
 
 
 def test_events_tell_the_whole_story_and_resume_without_gap_or_repeat(stack, worker):

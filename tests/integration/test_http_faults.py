@@ -12,6 +12,7 @@ import pytest
 from fake_worker import FakeWorker
 from picture import png
 from rawhttp import form, send_raw
+from sse import read_events
 from stack import Stack, call, free_port, until
 
 ARGS = ["--models-dir", ""]
@@ -383,6 +384,53 @@ def test_events_come_through_nginx_at_once(proxied):
     lines = [reply.readline() for _ in range(4)]
     assert time.monotonic() - start < 1 and any(b"video.queued" in line for line in lines)
     conn.close()
+
+
+def test_a_stream_cut_again_and_again_behind_nginx_has_no_gap_and_no_repeat(proxied):
+    """The client hangs up after every third event and resumes; one server is restarted meanwhile."""
+    job, w = proxied.create()["id"], FakeWorker(proxied)
+    while w.claim() and w.id != job:
+        w.fail()
+
+    def work():
+        for step in range(1, 25):
+            assert w.beat(step * 4, step=step, steps=24) == "OK"
+            time.sleep(0.08)
+        w.complete(b"x" * 100)
+    thread = threading.Thread(target=work)
+    thread.start()
+    events, n_streams = [], 0
+    while not events or events[-1][1] != "video.completed":
+        last = {"last-event-id": events[-1][0]} if events else {}
+        events += read_events(proxied, job, last, stop=lambda new: len(new) == 3)
+        n_streams += 1
+        assert n_streams < 60
+        if n_streams == 3:
+            proxied.kill("server0", signal.SIGTERM)
+            proxied.start_server(0)
+    thread.join()
+    ids = [e[0] for e in events]
+    assert len(set(ids)) == len(ids) and ids == sorted(ids, key=lambda i: [int(n) for n in i.split("-")])
+    steps = [e[2]["step"] for e in events if e[1] == "video.progress"]
+    first = steps[0]
+    assert steps == list(range(first, 25)) and first <= 2, steps
+    print(f"{len(events)} events over {n_streams} streams")
+
+
+def test_a_long_poll_behind_nginx_answers_when_it_moves(proxied):
+    job, w, box = proxied.create()["id"], FakeWorker(proxied), {}
+    while w.claim() and w.id != job:
+        w.fail()
+
+    def poll():
+        start = time.monotonic()
+        box["r"] = proxied.json("GET", f"/v1/videos/{job}?wait=20&after_progress=5"), time.monotonic() - start
+    thread = threading.Thread(target=poll)
+    thread.start()
+    time.sleep(0.5)
+    w.beat(30)
+    thread.join(5)
+    assert box["r"][0]["progress"] == 30 and box["r"][1] < 3
 
 
 def test_a_killed_server_is_skipped_by_nginx(proxied):
