@@ -220,7 +220,8 @@ static enum log_level level_of(const struct request *req) {
 static void done(void *ctx, struct request *req, bool is_sent) {
     struct server *s = ctx;
     atomic_fetch_sub(&s->n_active, 1);
-    if (!is_sent && req->born_id && req->born_fingerprint) note_undelivered(s, req);
+    bool is_known = is_sent && req->reply.status < 500; /* the client has the job's id */
+    if (!is_known && req->born_id && req->born_fingerprint) note_undelivered(s, req);
     int64_t took_us = now_mono_us() - req->started_us;
     char path[200], shown[400];
     (void)str_copy(path, sizeof(path), req->path);

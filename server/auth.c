@@ -118,13 +118,14 @@ static void refuse_key(struct server *s, struct redis *r, struct request *req, c
 /* OpenAI's headers and the IETF draft's, both. */
 static void add_rate_headers(struct request *req, const struct queue_rate *rate, int left) {
     double reset_s = (rate->burst - left) / rate->per_second;
-    int window_s = (int)(rate->burst / rate->per_second + 0.999);
+    int64_t window_s = (int64_t)(rate->burst / rate->per_second + 0.999);
     request_reply_header(req, "x-ratelimit-limit-requests", "%d", rate->burst);
     request_reply_header(req, "x-ratelimit-remaining-requests", "%d", left);
-    request_reply_header(req, "x-ratelimit-reset-requests", "%dms", (int)(reset_s * 1000));
-    request_reply_header(req, "RateLimit-Policy", "\"requests\";q=%d;w=%d", rate->burst,
-                         window_s < 1 ? 1 : window_s);
-    request_reply_header(req, "RateLimit", "\"requests\";r=%d;t=%d", left, (int)(reset_s + 0.999));
+    request_reply_header(req, "x-ratelimit-reset-requests", "%lldms", (long long)(reset_s * 1000));
+    request_reply_header(req, "RateLimit-Policy", "\"requests\";q=%d;w=%lld", rate->burst,
+                         (long long)(window_s < 1 ? 1 : window_s));
+    request_reply_header(req, "RateLimit", "\"requests\";r=%d;t=%lld", left,
+                         (long long)(reset_s + 0.999));
 }
 
 static void check_rate(struct server *s, struct redis *r, struct request *req,

@@ -172,8 +172,11 @@ static bool take_undelivered(struct create *c, struct redis *r) {
     return true;
 }
 
+/* The line that leads from a request to its job. */
 static void remember(struct create *c) {
     struct request *req = c->req;
+    log_line(LOG_INFO, "job.accepted", "id=%s job=%s tenant=%s replay=%s", req->id, c->ticket.id,
+             req->tenant, c->ticket.born == QUEUE_REPLAY ? "yes" : "no");
     req->born_id = arena_copy(&req->mem, c->ticket.id, strlen(c->ticket.id));
     req->born_fingerprint = arena_copy(&req->mem, c->fingerprint, SHA256_HEX);
 }

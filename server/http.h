@@ -16,7 +16,8 @@
 #include "server/request.h"
 
 enum {
-    HTTP_DRAIN_MAX = 32 * 1024 * 1024, /* bytes of an unwanted body that are read and thrown away */
+    HTTP_DRAIN_MAX = 36 * 1024 * 1024, /* bytes of an unwanted body that are read and thrown away;
+                                          more than the proxy in front lets through */
     HTTP_HEAD_MEMORY = 64 * 1024,      /* per connection, for the request head and buffers */
     HTTP_BACKLOG = 511,
     HTTP_STREAM_BLOCK = 4096,

@@ -375,6 +375,15 @@ def test_early_refusals_of_large_bodies_arrive_behind_nginx(proxied):
         assert reply.status == 413 and reply.json()["error"]["code"] == "payload_too_large", reply
 
 
+@pytest.mark.parametrize("size_mib", [33, 40, 100])
+def test_bodies_over_the_limit_are_413_in_json_behind_nginx(proxied, size_mib):
+    body = form(("prompt", "a"), ("input_reference", png(16, 16) + bytes(size_mib << 20), "a.png"))
+    for _ in range(3):
+        reply = send_raw(proxied.url, b"POST /v1/videos HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; "
+                         b"boundary=XYZ\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert reply.status == 413 and reply.error()["code"] == "payload_too_large", reply
+
+
 def test_events_come_through_nginx_at_once(proxied):
     job = proxied.create()["id"]
     conn = http.client.HTTPConnection(proxied.url[7:], timeout=5)
