@@ -33,7 +33,7 @@ INDEX = {
 # What our own engine wants to know beside the diffusers fields (engine/engine_folder.h). It stands in the transformer's
 # config, because diffusers takes every entry of model_index.json for a component.
 MISORA = {
-    "name": "misora-tiny", "fps": 12, "width": 128, "height": 80, "frames": 49, "steps": 20, "guidance": 4.0,
+    "name": "misora-tiny", "fps": 12, "width": 128, "height": 80, "frames": 49, "steps": 20, "guidance": 5.0,
     "window_latents": 13, "overlap_latents": 4,
 }
 TOKENIZER = {
