@@ -34,6 +34,8 @@ static enum err add_field(struct body *b, const struct body_field *f, struct pro
     if (b->n_fields == BODY_FIELDS_MAX)
         return problem_set(p, PROBLEM_INVALID_VALUE, "", "there are more than %d fields",
                            BODY_FIELDS_MAX);
+    if (!f->name[0])
+        return problem_set(p, PROBLEM_INVALID_VALUE, "", "a field has an empty name; leave it out");
     for (int i = 0; i < b->n_fields; i++) {
         const struct body_field *g = &b->fields[i];
         if (f->shape == BODY_ELEMENT || g->shape != f->shape || strcmp(g->name, f->name) != 0 ||

@@ -122,12 +122,20 @@ static ssize_t on_stream(void *cls, uint64_t pos, char *out, size_t max) {
     return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
 
+/* To HEAD the library would send the last chunk of a stream that has none, and the next reply on
+ * the connection would begin with it: so no chunks, and the connection ends. */
+static struct MHD_Response *make_stream(struct exchange *ex) {
+    struct MHD_Response *resp =
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, on_stream, ex, NULL);
+    if (resp && ex->req.is_head)
+        (void)!MHD_set_response_options(resp, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return resp;
+}
+
 /* The body's bytes stay with the request, which outlives the response. The response owns a file. */
 static struct MHD_Response *make_response(struct exchange *ex) {
     struct reply *r = &ex->req.reply;
-    if (r->stream.read)
-        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, HTTP_STREAM_BLOCK, on_stream, ex,
-                                                 NULL);
+    if (r->stream.read) return make_stream(ex);
     if (r->fd >= 0) {
         struct MHD_Response *resp = MHD_create_response_from_fd_at_offset64(
             (uint64_t)r->n_file, r->fd, (uint64_t)r->offset);

@@ -74,6 +74,7 @@ FIELDS = [
     ("J7 unknown field", {"sparkles": 1}, 400, "unknown_parameter", "sparkles", "sparkles"),
     ("J7 unknown field, cut in a character", {"a" + "ä" * 50: 1}, 400, "unknown_parameter", "a" + "ä" * 29, "aä"),
     ("unknown member, cut in a character", {"output": {"a" + "花" * 50: 1}}, 400, "unknown_parameter", "output[a" + "花" * 9 + "]", "a花"),
+    ("field with an empty name", {"": 1}, 400, "invalid_value", None, "empty name"),
     ("J7 other case", {"Seed": 1}, 400, "unknown_parameter", "Seed", "Seed"),
     ("J8 text for a number", {"steps": "5"}, 400, "invalid_type", "steps", "expected an integer"),
     ("J8 bool for a number", {"steps": True}, 400, "invalid_type", "steps", "a boolean"),

@@ -332,9 +332,18 @@ def test_conditional_requests(stack, finished):
 def test_head_has_the_headers_and_no_body(stack, finished):
     reply = content(stack, finished, method="HEAD")
     assert reply.status == 200 and reply.body == b"" and reply.headers["content-length"] == str(N)
+    reply = content(stack, finished, {"range": "bytes=0-9"}, "HEAD")
+    assert reply.status == 200 and reply.headers["content-length"] == str(N)  # a range is for GET
     for path in ("/v1/videos", "/v1/models", "/healthz", "/v1/videos/" + finished["id"], "/v1/nothing"):
         get, head = stack.call("GET", path), stack.call("HEAD", path)
         assert head.status == get.status and head.body == b"" and head.headers["content-length"] == get.headers["content-length"]
+
+
+def test_head_of_a_stream_is_a_head_and_nothing_else(stack):
+    job = stack.create()["id"]
+    reply = send_raw(stack.url, f"HEAD /v1/videos/{job}/events HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 2)
+    assert reply.status == 200 and reply.headers["content-type"] == "text/event-stream" and reply.body == b"", reply
+    assert reply.ending == "closed" and reply.n_answers == 1
 
 
 def test_content_too_early_never_made_and_expired(stack, worker):
