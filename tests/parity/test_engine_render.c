@@ -226,6 +226,29 @@ static void cancelling_works_in_every_window(void) {
     engine_close(e);
 }
 
+/* One allocation after the other fails, in every window: the call says so and the next one works.
+ */
+static void every_failed_allocation_is_an_answer(void) {
+    struct seen s = make_seen(29, 64, 32, false);
+    struct fail f = {0};
+    struct engine *e = open_mini(&s);
+    enum err rc = ERR_NOMEM;
+    int n_failed = 0;
+    for (int64_t nth = 1; rc != ERR_OK && nth < 10000; nth += 1 + nth / 6) {
+        s = make_seen(29, 64, 32, false);
+        mem_fail_nth(nth);
+        rc = render(e, &s, NULL, &f);
+        mem_fail_nth(0);
+        CHECK(rc == ERR_OK || rc == ERR_NOMEM);
+        n_failed += rc != ERR_OK;
+        engine_job_end(e);
+        CHECK(e->clip == NULL);
+    }
+    CHECK_INT(rc, ERR_OK);
+    CHECK(n_failed > 5);
+    engine_close(e);
+}
+
 /* Greatest mean difference of neighbouring frames, over the frames from..to. */
 static double greatest_jump(const struct seen *s, int from, int to) {
     double worst = 0;
@@ -289,6 +312,7 @@ static const struct test tests[] = {
     TEST(memory_goes_back_to_the_system),
     TEST(the_estimate_is_near_the_truth),
     TEST(cancelling_works_in_every_window),
+    TEST(every_failed_allocation_is_an_answer),
     TEST(a_long_clip_of_the_embedded_model_holds_together),
 };
 TEST_MAIN(tests)
