@@ -95,19 +95,23 @@ def score(o):
     judge, (vae, _), model = load_judge(o.judge), load_vae(o.vae), Model(o.model)
     tests = list(records(HELD + 5000, o.count, 128, 80, 33, held_out=o.held_out))
     want, rgb = [labels(r["scene"]) for r in tests], np.stack([r["rgb"] for r in tests])
-    table = {"renders": right(answers(judge, vae, rgb), want)}
+    table = {}
+
+    def note(name, clips):
+        table[name] = right(answers(judge, vae, clips), want)
+        print(f"| {name} | " + " | ".join(f"{table[name][s]:.2f}" for s in SLOTS) + " |", flush=True)
+
+    note("renders", rgb)
     back = np.concatenate([model.decode((encode(vae, [c]) - model.mean) / model.std) for c in rgb])
-    table["renders, encoded and decoded"] = right(answers(judge, vae, back), want)
+    note("renders, encoded and decoded", back)
     for kind in o.captions.split(","):
         made = []
         for i in range(0, o.count, 8):
             prompts = [r[kind] for r in tests[i:i + 8]]
             made.append(model.decode(model.latents(prompts, 128, 80, 33, o.steps, o.cfg, o.shift, 100 + i)))
         made = np.concatenate(made)
-        table["generated, " + kind] = right(answers(judge, vae, made), want)
+        note("generated, " + kind, made)
         np.save(f"/tmp/made-{kind}.npy", made[:12]) if o.keep else None
-    for name, row in table.items():
-        print(f"| {name} | " + " | ".join(f"{row[s]:.2f}" for s in SLOTS) + " |")
     print(json.dumps({"count": o.count, "steps": o.steps, "cfg": o.cfg, "shift": o.shift, **table}))
 
 
