@@ -181,9 +181,10 @@ static void remember(struct create *c) {
     req->born_fingerprint = arena_copy(&req->mem, c->fingerprint, SHA256_HEX);
 }
 
-static struct video_extra keep_warnings(struct create *c) {
+/* Workers are counted now and then, so a job that one has taken speaks against the count. */
+static struct video_extra keep_warnings(struct create *c, enum job_state state) {
     struct video_extra extra = {.n_warnings = 0};
-    if (c->has_no_worker)
+    if (c->has_no_worker && state == JOB_STATE_QUEUED)
         extra.warnings[extra.n_warnings++] = "no worker is there now; the video waits for one";
     for (int i = 0; i < c->asked.n_warnings && extra.n_warnings < COUNT_OF(extra.warnings); i++) {
         const char *text = c->asked.warnings[i];
@@ -193,29 +194,32 @@ static struct video_extra keep_warnings(struct create *c) {
     return extra;
 }
 
-static void reply_now(struct create *c, const struct video_extra *extra) {
+static void reply_now(struct create *c) {
     struct queue_view view = {0};
     struct redis *r = NULL;
     struct fail f = {0};
     if (server_borrow(c->s, c->req, &r) != ERR_OK) return;
     enum err rc = queue_view_get(r, &view, c->ticket.id, c->req->tenant, &f);
     server_give(c->s, c->req, r);
-    if (rc == ERR_OK)
-        videos_reply(c->s, c->req, &view.job, extra);
-    else
+    if (rc == ERR_OK) {
+        struct video_extra extra = keep_warnings(c, view.job.state);
+        videos_reply(c->s, c->req, &view.job, &extra);
+    } else {
         server_reply_fail(c->req, &f);
+    }
     queue_view_free(&view);
 }
 
 static void reply(struct create *c, int wait_s, int64_t after) {
     struct request *req = c->req;
-    struct video_extra extra = keep_warnings(c);
     request_reply_header(req, "Location", "/v1/videos/%s", c->ticket.id);
     if (c->ticket.born == QUEUE_REPLAY) request_reply_header(req, "Idempotency-Replayed", "true");
-    if (wait_s > 0)
-        poll_start(c->s, req, c->ticket.id, wait_s, after, &extra);
-    else
-        reply_now(c, &extra);
+    if (wait_s <= 0) {
+        reply_now(c);
+        return;
+    }
+    struct video_extra extra = keep_warnings(c, JOB_STATE_QUEUED);
+    poll_start(c->s, req, c->ticket.id, wait_s, after, &extra);
 }
 
 /* The queue's part, with its connection given back before anything waits. */
