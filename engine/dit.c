@@ -41,15 +41,15 @@ static enum err bind_all(struct dit *d, struct weights *w, struct fail *f) {
                        6 * width, c->in_channels, (int64_t)c->out_channels * p[0] * p[1] * p[2],
                        p[0],      p[1],           p[2]};
     char prefix[64];
-    if (weights_find(w, "condition_embedder.image_embedder.norm1.weight"))
-        return FAIL(f, ERR_UNSUPPORTED, "%.160s: image tokens (Wan 2.1 I2V) are not built",
-                    w->folder);
+    TRY(dit_config_caps(&d->caps, &d->config, w, f));
     TRY(weights_bind(w, d, "", rows, COUNT_OF(rows), sizes, f));
     for (int i = 0; i < c->n_layers; i++) {
         snprintf(prefix, sizeof prefix, "blocks.%d.", i);
         TRY(dit_block_bind(&d->block[i], w, prefix, c, f));
     }
     TRY(weights_finish(w, f));
+    if (d->caps.image_dim || d->caps.vace_channels || d->caps.extra_channels)
+        return FAIL(f, ERR_UNSUPPORTED, "%.160s: conditioning by pictures is not built", w->folder);
 out:
     return rc;
 }

@@ -12,6 +12,7 @@ enum { DIT_TIMES_MAX = 256 };
 
 struct dit {
     struct dit_config config;
+    struct dit_caps caps;
     struct device *dev;
     float *wave; /* host [DIT_TIMES_MAX,freq_dim]: a pass allocates nothing */
     struct tensor patch, patch_b;

@@ -78,15 +78,20 @@ static bool has_part(const struct json *j, const char *name) {
 }
 
 static enum err read_index(struct engine_folder *m, const struct json *j, struct fail *f) {
+    enum err rc = ERR_OK;
     static const struct json_field fields[] = {
         {"_class_name", JSON_FIELD_TEXT, AT(pipeline), 0, 0},
+        {"expand_timesteps", JSON_FIELD_FLAG, AT(has_token_times), 0, 0},
+        {"boundary_ratio", JSON_FIELD_REAL, AT(boundary), 0, 1},
     };
-    static const char *const later[] = {"transformer_2", "image_encoder"};
-    for (int i = 0; i < COUNT_OF(later); i++)
-        if (has_part(j, later[i]))
-            return FAIL(f, ERR_UNSUPPORTED, "%.160s: a pipeline with %s is not built", m->path,
-                        later[i]);
-    return json_read_fields(j, 0, m, fields, COUNT_OF(fields), f);
+    TRY(json_read_fields(j, 0, m, fields, COUNT_OF(fields), f));
+    m->has_low_expert = has_part(j, "transformer_2");
+    m->has_image_encoder = has_part(j, "image_encoder");
+    if (!m->has_low_expert) m->boundary = 0; /* a converter writes it where there is one expert */
+    if (m->has_low_expert && m->boundary <= 0)
+        TRY(FAIL(f, ERR_CORRUPT, "%.160s: two experts and no boundary_ratio", m->path));
+out:
+    return rc;
 }
 
 static enum err check(struct engine_folder *m, struct fail *f) {

@@ -15,6 +15,11 @@
 struct engine_folder {
     char path[320];
     char pipeline[JSON_TEXT_MAX]; /* class name */
+    bool has_token_times;         /* a timestep per token is in its training (expand_timesteps) */
+    bool has_image_encoder;       /* folder image_encoder: rows for a transformer's image_dim */
+    /* Two experts (Wan 2.2 A14B): transformer at t >= 1000 boundary, below it transformer_2. */
+    bool has_low_expert;
+    double boundary; /* 0 without */
     char solver_class[JSON_TEXT_MAX];
     char prediction[JSON_TEXT_MAX];
     double flow_shift, shift; /* of UniPC, of Euler; 0 = not said */

@@ -51,10 +51,17 @@ static const struct folder_row rows[] = {
     {"{\"misora\":{\"shift\":2}}", "{\"flow_shift\":3}", "{\"misora\":{\"shift\":4}}", ERR_OK,
      "unipc 2"},
     {"{}", "{}", "{\"misora\":{\"sigmas\":[1.0,0.9375,0.8333,0.625]}}", ERR_OK, "euler 5"},
-    {"{\"transformer_2\":[\"diffusers\",\"WanTransformer3DModel\"]}", "{}", "{}", ERR_UNSUPPORTED,
-     "a pipeline with transformer_2 is not built"},
-    {"{\"image_encoder\":[\"transformers\",\"CLIPVisionModel\"]}", "{}", "{}", ERR_UNSUPPORTED,
-     "a pipeline with image_encoder is not built"},
+    {"{\"transformer_2\":[\"diffusers\",\"WanTransformer3DModel\"],\"boundary_ratio\":0.875}", "{}",
+     "{}", ERR_OK, "unipc 5, low below 0.875"},
+    {"{\"transformer_2\":[\"diffusers\",\"WanTransformer3DModel\"]}", "{}", "{}", ERR_CORRUPT,
+     "two experts and no boundary_ratio"},
+    {"{\"transformer_2\":[\"diffusers\",\"WanTransformer3DModel\"],\"boundary_ratio\":1.5}", "{}",
+     "{}", ERR_CORRUPT, "\"boundary_ratio\""},
+    {"{\"image_encoder\":[\"transformers\",\"CLIPVisionModel\"],\"image_processor\":[null,null]}",
+     "{}", "{}", ERR_OK, "unipc 5, images"},
+    {"{\"expand_timesteps\":true,\"boundary_ratio\":null}", "{}", "{}", ERR_OK,
+     "unipc 5, token times"},
+    {"{\"expand_timesteps\":1}", "{}", "{}", ERR_CORRUPT, "\"expand_timesteps\""},
     {"{}", "{\"prediction_type\":\"epsilon\"}", "{}", ERR_UNSUPPORTED, "only flow_prediction"},
     {"{}", "{}", "{\"misora\":{\"window_latents\":5,\"overlap_latents\":5}}", ERR_CORRUPT,
      "overlap_latents 5 needs to be below window_latents 5"},
@@ -85,9 +92,12 @@ static void folders_say_what_they_are(void) {
         if (r->transformer) write_text("transformer/config.json", r->transformer);
         CHECK_INT(engine_folder_read(&m, folder, &f), r->code);
         if (r->code == ERR_OK) {
-            snprintf(solver, sizeof solver, "%s %g",
-                     engine_folder_solver(&m) == ENGINE_SOLVER_EULER ? "euler" : "unipc",
-                     engine_folder_shift(&m));
+            int n = snprintf(solver, sizeof solver, "%s %g%s%s",
+                             engine_folder_solver(&m) == ENGINE_SOLVER_EULER ? "euler" : "unipc",
+                             engine_folder_shift(&m), m.has_image_encoder ? ", images" : "",
+                             m.has_token_times ? ", token times" : "");
+            if (m.has_low_expert)
+                snprintf(solver + n, sizeof solver - (size_t)n, ", low below %g", m.boundary);
             CHECK_STR(solver, r->says);
         } else {
             CHECK_HAS(f.text, r->says);
@@ -122,7 +132,10 @@ static const struct change changes[] = {
     {"\"text_dim\": 16", "\"text_dim\": 4096", ERR_CORRUPT,
      "condition_embedder.text_embedder.linear_1.weight is [32,16] in the file, the model needs "
      "[32,4096]"},
-    {"\"in_channels\": 5", "\"in_channels\": 36", ERR_UNSUPPORTED, "36 channels in and 5 out"},
+    {"\"in_channels\": 5", "\"in_channels\": 36", ERR_CORRUPT,
+     "patch_embedding.weight is [32,5,1,1,1] in the file, the model needs [32,36,1,1,1]"},
+    {"\"in_channels\": 5", "\"in_channels\": 4", ERR_CORRUPT, "4 channels in and 5 out"},
+    {"\"image_dim\": null", "\"image_dim\": 1280, \"vace_layers\": [0]", ERR_OK, ""},
     {"\"freq_dim\": 64", "\"freq_dim\": 63", ERR_CORRUPT, "must be even"},
     {"\"eps\": 1e-06", "\"eps\": \"small\"", ERR_CORRUPT, "\"eps\""},
     {"\"qk_norm\": \"rms_norm_across_heads\"", "\"qk_norm\": \"layer\"", ERR_UNSUPPORTED,
