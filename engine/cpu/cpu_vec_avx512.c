@@ -9,6 +9,8 @@
 
 #include "engine/cpu/cpu_vec_types.h"
 
+#include "engine/cpu/cpu_vec_math.h"
+
 #include "engine/cpu/cpu_vec_body.h"
 
 TILE_SET(4, 6)

@@ -12,6 +12,8 @@ static inline vec vec_larger(vec a, vec b) {
     return (vec)(((vec_int)a & keep) | ((vec_int)b & ~keep));
 }
 
+#include "engine/cpu/cpu_vec_math.h"
+
 #include "engine/cpu/cpu_vec_body.h"
 
 TILE_SET(4, 2)
