@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/backend_host.h"
 #include "engine/backend_ref_volume.h"
@@ -10,9 +11,11 @@
 #include "engine/cpu/cpu_conv.h"
 
 /* Fewer elements than this are not worth waking a thread. */
-enum { CPU_TILE_ELEMENTS = 16384, CPU_TILE_ROWS_MIN = 32, CPU_TILES_PER_THREAD = 4 };
+enum { CPU_TILE_ELEMENTS = 16384, CPU_TILE_ROWS_MIN = 32, CPU_TILES_PER_THREAD = 4, WIDE_MAX = 6 };
 
 struct cpu {
+    float *wide[WIDE_MAX]; /* see wide_in() */
+    size_t n_wide[WIDE_MAX];
     struct cpu_pool *pool;
     struct cpu_blas blas;
     const struct cpu_vec *vec;
@@ -27,18 +30,24 @@ static void cpu_close(struct device *dev) {
     if (!c) return;
     cpu_pool_close(c->pool);
     cpu_blas_close(&c->blas);
+    for (int i = 0; i < WIDE_MAX; i++)
+        mem_free_aligned(c->wide[i]);
     mem_free(c);
     dev->self = NULL;
 }
 
-static enum err cpu_open(struct device *dev, int n_threads, struct fail *f) {
+static enum err cpu_open(struct device *dev, const struct device_opts *opts, struct fail *f) {
     enum err rc = ERR_OK;
     struct cpu *c = mem_take(1, sizeof *c);
     if (!c) return FAIL(f, ERR_NOMEM, "no memory for the device");
     dev->self = c;
-    c->vec = cpu_vec_find(NULL);
+    c->vec = cpu_vec_find(opts->isa && strcmp(opts->isa, "avx512bf16") == 0 ? NULL : opts->isa);
+    if (!c->vec)
+        return FAIL(f, ERR_UNSUPPORTED, "this processor has no instruction set \"%.20s\"",
+                    opts->isa);
+    dev->precision = opts->precision == PRECISION_AUTO ? PRECISION_F32 : opts->precision;
     TRY(cpu_blas_open(&c->blas, f));
-    TRY(cpu_pool_open(&c->pool, n_threads, f));
+    TRY(cpu_pool_open(&c->pool, opts->n_threads, f));
 out:
     if (rc != ERR_OK) cpu_close(dev);
     return rc;
@@ -48,6 +57,61 @@ static void cpu_report(struct device *dev, char *out, size_t size) {
     const struct cpu *c = cpu_of(dev);
     snprintf(out, size, "cpu: %d threads, %s loops, OpenBLAS %s", cpu_pool_n_threads(c->pool),
              c->vec->name, c->blas.core_name);
+}
+
+/* What has no kernel for bf16 yet goes through f32 copies: `in` and `out` give the tensor itself or
+ * a wide one of the same shape, wide_end() writes the results back. */
+struct wide {
+    struct cpu *cpu;
+    int n;
+    struct tensor room[WIDE_MAX];
+    struct tensor *back[WIDE_MAX];
+};
+
+static struct tensor *wide_room(struct wide *w, const struct tensor *t) {
+    int i = w->n++;
+    size_t n = (size_t)tensor_count(t);
+    ASSERT(i < WIDE_MAX);
+    if (w->cpu->n_wide[i] < n) {
+        mem_free_aligned(w->cpu->wide[i]);
+        w->cpu->wide[i] = mem_take_aligned(n * sizeof(float));
+        ASSERT(w->cpu->wide[i]);
+        w->cpu->n_wide[i] = n;
+    }
+    w->room[i] = *t;
+    w->room[i].dtype = DTYPE_F32;
+    w->room[i].data = w->cpu->wide[i];
+    w->back[i] = NULL;
+    return &w->room[i];
+}
+
+static const struct tensor *wide_in(struct wide *w, const struct tensor *t) {
+    if (!t || t->dtype != DTYPE_BF16) return t;
+    struct tensor *r = wide_room(w, t);
+    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
+        ((float *)r->data)[i] = half_bf16(((const uint16_t *)t->data)[i]);
+    return r;
+}
+
+static struct tensor *wide_out(struct wide *w, struct tensor *t) {
+    if (t->dtype != DTYPE_BF16) return t;
+    struct tensor *r = wide_room(w, t);
+    w->back[w->n - 1] = t;
+    return r;
+}
+
+static struct tensor *wide_both(struct wide *w, struct tensor *t) {
+    if (t->dtype != DTYPE_BF16) return t;
+    struct tensor *r = wide_out(w, t);
+    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
+        ((float *)r->data)[i] = half_bf16(((const uint16_t *)t->data)[i]);
+    return r;
+}
+
+static void wide_end(struct wide *w) {
+    for (int i = 0; i < w->n; i++)
+        for (int64_t e = 0, n = w->back[i] ? tensor_count(w->back[i]) : 0; e < n; e++)
+            backend_host_set(w->back[i], e, ((const float *)w->room[i].data)[e]);
 }
 
 /* Work on rows: what a tile of rows needs to know. */
@@ -102,10 +166,12 @@ static void act_one(const struct rows *r, int64_t first, int64_t n) {
 }
 
 static void cpu_act(struct device *dev, struct tensor *out, const struct tensor *x, enum act act) {
-    struct rows r = flat(dev, out, x);
+    struct wide w = {.cpu = dev->self};
+    struct rows r = flat(dev, wide_out(&w, out), wide_in(&w, x));
     r.act = act;
     r.one = act_one;
     rows_run(&r);
+    wide_end(&w);
 }
 
 static void add_scaled_one(const struct rows *r, int64_t first, int64_t n) {
@@ -115,11 +181,13 @@ static void add_scaled_one(const struct rows *r, int64_t first, int64_t n) {
 
 static void cpu_add_scaled(struct device *dev, struct tensor *out, const struct tensor *a,
                            const struct tensor *b, float s) {
-    struct rows r = flat(dev, out, a);
-    r.y = b;
+    struct wide w = {.cpu = dev->self};
+    struct rows r = flat(dev, wide_out(&w, out), wide_in(&w, a));
+    r.y = wide_in(&w, b);
     r.s = s;
     r.one = add_scaled_one;
     rows_run(&r);
+    wide_end(&w);
 }
 
 static void mul_one(const struct rows *r, int64_t first, int64_t n) {
@@ -128,10 +196,12 @@ static void mul_one(const struct rows *r, int64_t first, int64_t n) {
 
 static void cpu_mul(struct device *dev, struct tensor *out, const struct tensor *a,
                     const struct tensor *b) {
-    struct rows r = flat(dev, out, a);
-    r.y = b;
+    struct wide w = {.cpu = dev->self};
+    struct rows r = flat(dev, wide_out(&w, out), wide_in(&w, a));
+    r.y = wide_in(&w, b);
     r.one = mul_one;
     rows_run(&r);
+    wide_end(&w);
 }
 
 static void affine_one(const struct rows *r, int64_t first, int64_t n) {
@@ -141,11 +211,13 @@ static void affine_one(const struct rows *r, int64_t first, int64_t n) {
 
 static void cpu_affine(struct device *dev, struct tensor *out, const struct tensor *x,
                        const struct tensor *scale, const struct tensor *shift) {
-    struct rows r = by_row(dev, out, x);
+    struct wide w = {.cpu = dev->self};
+    struct rows r = by_row(dev, wide_out(&w, out), wide_in(&w, x));
     r.y = scale;
     r.z = shift;
     r.one = affine_one;
     rows_run(&r);
+    wide_end(&w);
 }
 
 static void norm_one(const struct rows *r, int64_t first, int64_t n) {
@@ -155,10 +227,12 @@ static void norm_one(const struct rows *r, int64_t first, int64_t n) {
 
 static void cpu_norm(struct device *dev, struct tensor *out, const struct tensor *x,
                      const struct norm_opts *o) {
-    struct rows r = by_row(dev, out, x);
+    struct wide w = {.cpu = dev->self};
+    struct rows r = by_row(dev, wide_out(&w, out), wide_in(&w, x));
     r.norm = o;
     r.one = norm_one;
     rows_run(&r);
+    wide_end(&w);
 }
 
 static void norm_mod_one(const struct rows *r, int64_t first, int64_t n) {
@@ -169,13 +243,15 @@ static void norm_mod_one(const struct rows *r, int64_t first, int64_t n) {
 
 static void cpu_norm_mod(struct device *dev, struct tensor *out, const struct tensor *x,
                          const struct mod_table *mod, int shift_row, int scale_row, float eps) {
-    struct rows r = by_row(dev, out, x);
+    struct wide w = {.cpu = dev->self};
+    struct rows r = by_row(dev, wide_out(&w, out), wide_in(&w, x));
     r.mod = mod;
     r.row_a = shift_row;
     r.row_b = scale_row;
     r.s = eps;
     r.one = norm_mod_one;
     rows_run(&r);
+    wide_end(&w);
 }
 
 static void gate_add_one(const struct rows *r, int64_t first, int64_t n) {
@@ -186,12 +262,15 @@ static void gate_add_one(const struct rows *r, int64_t first, int64_t n) {
 
 static void cpu_gate_add(struct device *dev, struct tensor *x, const struct tensor *y,
                          const struct mod_table *mod, int gate_row) {
-    struct rows r = by_row(dev, x, x);
-    r.y = y;
+    struct wide w = {.cpu = dev->self};
+    struct tensor *wx = wide_both(&w, x);
+    struct rows r = by_row(dev, wx, wx);
+    r.y = wide_in(&w, y);
     r.mod = mod;
     r.row_a = gate_row;
     r.one = gate_add_one;
     rows_run(&r);
+    wide_end(&w);
 }
 
 static void rope_one(const struct rows *r, int64_t first, int64_t n) {
@@ -203,11 +282,14 @@ static void rope_one(const struct rows *r, int64_t first, int64_t n) {
 
 static void cpu_rope(struct device *dev, struct tensor *x, const struct tensor *table,
                      int n_heads) {
-    struct rows r = by_row(dev, x, x);
+    struct wide w = {.cpu = dev->self};
+    struct tensor *wx = wide_both(&w, x);
+    struct rows r = by_row(dev, wx, wx);
     r.y = table;
     r.n_heads = n_heads;
     r.one = rope_one;
     rows_run(&r);
+    wide_end(&w);
 }
 
 /* A matrix product is cut along its longer side; bias and activation follow while it is warm. */
@@ -247,9 +329,9 @@ static int64_t share(int64_t n, int64_t n_threads, int64_t least) {
     return each < least ? least : each;
 }
 
-static void cpu_linear(struct device *dev, struct tensor *out, const struct tensor *x,
-                       const struct tensor *w, const struct tensor *b, enum act act) {
-    struct linear l = {.cpu = dev->self, .out = out, .x = x, .w = w, .b = b, .act = act};
+static void linear_run(struct cpu *c, struct tensor *out, const struct tensor *x,
+                       const struct tensor *w, const struct linear_opts *o) {
+    struct linear l = {.cpu = c, .out = out, .x = x, .w = w, .b = o->b, .act = o->act};
     l.N = tensor_n_rows(x), l.K = tensor_n_cols(x), l.O = w->dim[0];
     int n_threads = cpu_pool_n_threads(l.cpu->pool);
     bool is_tall = l.N >= l.O / 2 || l.N >= CPU_TILE_ROWS_MIN * 4 * n_threads;
@@ -260,25 +342,76 @@ static void cpu_linear(struct device *dev, struct tensor *out, const struct tens
     cpu_pool_run(l.cpu->pool, (l.N + l.rows - 1) / l.rows * l.n_col_tiles, linear_tile, &l);
 }
 
+static enum err cpu_linear(struct device *dev, struct tensor *out, const struct tensor *x,
+                           const struct tensor *w, const struct linear_opts *o, struct fail *f) {
+    struct wide wide = {.cpu = dev->self};
+    const struct tensor *wx = wide_in(&wide, x), *ww = wide_in(&wide, w);
+    struct tensor *to = o->add ? wide_room(&wide, out) : wide_out(&wide, out);
+    (void)f;
+    linear_run(wide.cpu, to, wx, ww, o);
+    if (o->add && o->gate)
+        dev->ops->gate_add(dev, out, to, o->gate, o->gate_row);
+    else if (o->add)
+        dev->ops->add_scaled(dev, out, out, to, 1.0f);
+    wide_end(&wide);
+    return ERR_OK;
+}
+
+/* Matrices lie as bf16 rows when products are bf16, else as f32 rows; kernels of convolutions are
+ * packed when they run. */
+static size_t cpu_packed(struct device *dev, struct tensor *w) {
+    w->dtype = w->n_dims == 2 && device_activation(dev) == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
+    w->layout = LAYOUT_ROWS;
+    return tensor_bytes(w);
+}
+
+static void cpu_pack(struct device *dev, struct tensor *w, const float *rows, int64_t first,
+                     int64_t n) {
+    int64_t K = tensor_count(w) / (w->dim[0] ? w->dim[0] : 1);
+    (void)dev;
+    for (int64_t i = 0; i < n * K; i++)
+        backend_host_set(w, first * K + i, rows[i]);
+}
+
 static enum err cpu_attention_op(struct device *dev, struct tensor *out, const struct tensor *q,
                                  const struct tensor *k, const struct tensor *v,
                                  const struct attention_opts *o, struct fail *f) {
-    const struct cpu *c = cpu_of(dev);
-    struct cpu_attention a = {.pool = c->pool,
-                              .vec = c->vec,
-                              .blas = &c->blas,
-                              .out = out,
-                              .q = q,
-                              .k = k,
-                              .v = v,
+    struct wide w = {.cpu = dev->self};
+    struct cpu_attention a = {.pool = w.cpu->pool,
+                              .vec = w.cpu->vec,
+                              .blas = &w.cpu->blas,
+                              .out = wide_out(&w, out),
+                              .q = wide_in(&w, q),
+                              .k = wide_in(&w, k),
+                              .v = wide_in(&w, v),
                               .o = o};
-    return cpu_attention_run(&a, f);
+    enum err rc = cpu_attention_run(&a, f);
+    wide_end(&w);
+    return rc;
 }
 
+/* Doubled pixels are copied first, and what is added is added afterwards. */
 static enum err cpu_conv_op(struct device *dev, struct tensor *out, const struct tensor *x,
-                            const struct conv_opts *o, struct fail *f) {
-    const struct cpu *c = cpu_of(dev);
-    return cpu_conv_run(c->pool, c->vec, out, x, o, f);
+                            const struct conv_opts *opts, struct fail *f) {
+    struct wide w = {.cpu = dev->self};
+    struct conv_opts o = *opts;
+    const struct tensor *in[2] = {x, o.cache};
+    for (int i = 0; i < 2; i++) {
+        in[i] = wide_in(&w, in[i]);
+        if (!in[i] || !o.is_doubled) continue;
+        struct tensor shape = *in[i];
+        shape.dim[1] *= 2, shape.dim[2] *= 2;
+        struct tensor *large = wide_room(&w, &shape);
+        backend_ref_volume_upsample2(dev, large, in[i]);
+        in[i] = large;
+    }
+    o.cache = in[1];
+    struct tensor *to = o.add ? wide_room(&w, out) : wide_out(&w, out);
+    enum err rc = cpu_conv_run(w.cpu->pool, w.cpu->vec, to, in[0], &o, f);
+    for (int64_t i = 0, n = rc == ERR_OK && o.add ? tensor_count(out) : 0; i < n; i++)
+        backend_host_set(out, i, backend_host_get(o.add, i) + ((const float *)to->data)[i]);
+    wide_end(&w);
+    return rc;
 }
 
 /* What only moves numbers, or runs once per clip, is shared with the oracle. */
@@ -294,6 +427,8 @@ const struct backend_ops backend_cpu = {
     .report = cpu_report,
     .fill = backend_host_fill,
     .linear = cpu_linear,
+    .packed = cpu_packed,
+    .pack = cpu_pack,
     .attention = cpu_attention_op,
     .norm = cpu_norm,
     .norm_mod = cpu_norm_mod,

@@ -22,17 +22,16 @@ void backend_host_move(struct device *dev, void *to, const void *from, size_t by
 
 void backend_host_fill(struct device *dev, struct tensor *out, float value) {
     (void)dev;
-    float *o = out->data;
     for (int64_t i = 0, n = tensor_count(out); i < n; i++)
-        o[i] = value;
+        backend_host_set(out, i, value);
 }
 
 void backend_host_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x) {
     (void)dev;
-    const float *px = x->data;
     uint8_t *po = out->data;
     for (int64_t i = 0, n = tensor_count(x); i < n; i++) {
-        double v = px[i] < -1.0f ? -1 : px[i] > 1.0f ? 1 : (double)px[i];
+        double v = (double)backend_host_get(x, i);
+        v = v < -1 ? -1 : v > 1 ? 1 : v;
         po[i] = v == v ? (uint8_t)lrint((v + 1) * 127.5) : 0;
     }
 }

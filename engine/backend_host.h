@@ -3,7 +3,21 @@
 #ifndef ENGINE_BACKEND_HOST_H
 #define ENGINE_BACKEND_HOST_H
 
+#include "engine/half.h"
 #include "engine/op.h"
+
+/* Element i of a real tensor. */
+static inline float backend_host_get(const struct tensor *t, int64_t i) {
+    if (t->dtype == DTYPE_BF16) return half_bf16(((const uint16_t *)t->data)[i]);
+    return ((const float *)t->data)[i];
+}
+
+static inline void backend_host_set(const struct tensor *t, int64_t i, float v) {
+    if (t->dtype == DTYPE_BF16)
+        ((uint16_t *)t->data)[i] = half_to_bf16(v);
+    else
+        ((float *)t->data)[i] = v;
+}
 
 void *backend_host_alloc(struct device *dev, size_t bytes);
 void backend_host_release(struct device *dev, void *p);

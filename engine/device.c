@@ -16,14 +16,38 @@ static const char *const op_names[DEVICE_OP_COUNT] = {
     [DEVICE_OP_CONV] = "conv",     [DEVICE_OP_VOLUME] = "volume",
 };
 
-enum err device_open(struct device *dev, const char *name, int n_threads, struct fail *f) {
+enum err device_open(struct device *dev, const char *name, const struct device_opts *opts,
+                     struct fail *f) {
     memset(dev, 0, sizeof *dev);
     for (int i = 0; i < COUNT_OF(backends); i++)
         if (strcmp(backends[i]->name, name) == 0) {
             dev->ops = backends[i];
-            return dev->ops->open(dev, n_threads, f);
+            return dev->ops->open(dev, opts, f);
         }
     return FAIL(f, ERR_INPUT, "there is no device \"%s\"; cpu and ref exist", name);
+}
+
+enum dtype device_activation(const struct device *dev) {
+    return dev->precision == PRECISION_F32 ? DTYPE_F32 : DTYPE_BF16;
+}
+
+static const char *const precision_names[PRECISION_COUNT] = {[PRECISION_AUTO] = "auto",
+                                                             [PRECISION_F32] = "f32",
+                                                             [PRECISION_BF16] = "bf16",
+                                                             [PRECISION_INT8] = "int8"};
+
+const char *device_precision_name(enum precision p) {
+    return precision_names[p];
+}
+
+enum err device_precision_parse(enum precision *out, const char *name, struct fail *f) {
+    for (int i = 0; i < PRECISION_COUNT; i++)
+        if (strcmp(name, precision_names[i]) == 0) {
+            *out = (enum precision)i;
+            return ERR_OK;
+        }
+    return FAIL(f, ERR_INPUT, "there is no precision \"%.40s\"; auto, f32, bf16 and int8 exist",
+                name);
 }
 
 void device_close(struct device *dev) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
+#include "engine/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,18 +33,42 @@ struct device_spent {
     int64_t ns;
 };
 
+/* In what numbers the big products are computed. Sums are always f32 or better. */
+enum precision {
+    PRECISION_AUTO, /* bf16 where the processor multiplies it in hardware, else f32 */
+    PRECISION_F32,
+    PRECISION_BF16,
+    PRECISION_INT8, /* weights i8 per row, activations i8 per token, in the transformer's linears;
+                       the rest bf16 */
+    PRECISION_COUNT
+};
+
+struct device_opts {
+    int n_threads; /* 0 means all cores */
+    enum precision precision;
+    const char
+        *isa; /* "base", "avx2", "avx512", "avx512bf16" as the most that may be used; NULL: all */
+};
+
 struct device {
     const struct backend_ops *ops;
-    void *self;       /* the backend's own state */
-    int64_t n_allocs; /* device allocations so far; a test watches it */
+    void *self;               /* the backend's own state */
+    enum precision precision; /* decided, never AUTO */
+    int64_t n_allocs;         /* device allocations so far; a test watches it */
     struct device_spent spent[DEVICE_OP_COUNT];
     void (*say)(void *ctx, const char *event, const char *text); /* log of the owner, or NULL */
     void *say_ctx;
 };
 
-/* `name` is "cpu" or "ref"; n_threads 0 means all cores. */
-MUST_CHECK enum err device_open(struct device *dev, const char *name, int n_threads,
-                                struct fail *f);
+/* `name` is "cpu" or "ref". ERR_UNSUPPORTED, in words, for a precision that the device cannot do.
+ */
+MUST_CHECK enum err device_open(struct device *dev, const char *name,
+                                const struct device_opts *opts, struct fail *f);
+/* What models take for activations between products: DTYPE_BF16 or DTYPE_F32. */
+enum dtype device_activation(const struct device *dev);
+/* "auto", "f32", "bf16", "int8". */
+const char *device_precision_name(enum precision p);
+MUST_CHECK enum err device_precision_parse(enum precision *out, const char *name, struct fail *f);
 void device_close(struct device *dev); /* safe on a zeroed device */
 /* One line about the hardware that is used: BLAS kernel, threads, instruction sets. */
 void device_report(struct device *dev, char *out, size_t size);

@@ -110,8 +110,9 @@ enum err engine_open(struct engine **out, const char *folder, const struct engin
     if (!e) return FAIL(f, ERR_NOMEM, "no memory for the engine");
     e->hooks = opts->hooks;
     TRY(engine_folder_read(&e->folder, folder, f));
-    TRY(device_open(&e->dev, opts->device ? opts->device : "cpu", opts->n_threads, f));
-    TRY(device_open(&e->host_dev, "ref", 1, f)); /* its memory is that of the host */
+    struct device_opts on = {.n_threads = opts->n_threads, .precision = opts->precision};
+    TRY(device_open(&e->dev, opts->device ? opts->device : "cpu", &on, f));
+    TRY(device_open(&e->host_dev, "ref", &(struct device_opts){0}, f)); /* memory of the host */
     e->dev.say = e->hooks.log;
     e->dev.say_ctx = e->hooks.ctx;
     make_pools(e, opts->job_max_bytes);

@@ -11,6 +11,7 @@
 
 #include "common/base/err.h"
 #include "common/base/grid.h"
+#include "engine/device.h"
 #include "engine/tensor.h"
 
 struct engine;
@@ -38,9 +39,10 @@ struct engine_hooks {
 };
 
 struct engine_opts {
-    const char *device;   /* "cpu" or "ref"; NULL means "cpu" */
-    int n_threads;        /* 0 means all cores */
-    size_t job_max_bytes; /* memory of one job beside the weights; 0 means 8 GiB */
+    const char *device;       /* "cpu" or "ref"; NULL means "cpu" */
+    int n_threads;            /* 0 means all cores */
+    enum precision precision; /* of the big products; AUTO: the fastest that keeps the picture */
+    size_t job_max_bytes;     /* memory of one job beside the weights; 0 means 8 GiB */
     struct engine_hooks hooks;
 };
 

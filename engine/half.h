@@ -1,4 +1,4 @@
-/* half.h - 16-bit floating point as it lies in weight files. Pure arithmetic. */
+/* half.h - 16-bit floating point, as it lies in weight files and between products. Arithmetic. */
 #ifndef ENGINE_HALF_H
 #define ENGINE_HALF_H
 
@@ -13,6 +13,14 @@ static inline float half_from_bits(uint32_t bits) {
 
 static inline float half_bf16(uint16_t h) {
     return half_from_bits((uint32_t)h << 16);
+}
+
+/* To the nearest, ties to even; what is no number stays none. */
+static inline uint16_t half_to_bf16(float v) {
+    uint32_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(bits >> 16 | 0x40u);
+    return (uint16_t)((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
 }
 
 /* IEEE half: subnormals are scaled by a power of two, infinities and NaN keep their kind. */

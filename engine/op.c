@@ -22,7 +22,11 @@ static enum err shape_fail(const char *op, const struct tensor *a, const struct 
 }
 
 static int is_f32(const struct tensor *t) {
-    return t->data && t->dtype == DTYPE_F32;
+    return t->data && t->dtype == DTYPE_F32 && t->layout == LAYOUT_ROWS;
+}
+
+static int is_real(const struct tensor *t) {
+    return t->data && (t->dtype == DTYPE_F32 || t->dtype == DTYPE_BF16) && t->layout == LAYOUT_ROWS;
 }
 
 static int is_vector(const struct tensor *t, int64_t n) {
@@ -51,20 +55,40 @@ enum err op_copy(struct device *dev, struct tensor *to, const struct tensor *fro
 }
 
 void op_fill(struct device *dev, struct tensor *out, float value) {
-    ASSERT(out->dtype == DTYPE_F32);
+    ASSERT(is_real(out));
     dev->ops->fill(dev, out, value);
+}
+
+size_t op_packed(struct device *dev, struct tensor *w) {
+    ASSERT(w->n_dims == 2 || w->n_dims == 5);
+    return dev->ops->packed(dev, w);
+}
+
+void op_pack(struct device *dev, struct tensor *w, const float *rows, int64_t first, int64_t n) {
+    ASSERT(first >= 0 && n >= 0 && first + n <= w->dim[0] && first % OP_PACK_ROWS == 0);
+    dev->ops->pack(dev, w, rows, first, n);
+}
+
+static enum err linear_check(const struct tensor *out, const struct tensor *x,
+                             const struct tensor *w, const struct tensor *b, struct fail *f) {
+    WANT_SHAPES(is_real(x) && (is_real(w) || (w->data && w->layout == LAYOUT_PACKED)) &&
+                    w->n_dims == 2 && tensor_n_cols(x) == w->dim[1],
+                "linear: x and w", x, w);
+    WANT_SHAPES(is_real(out) && tensor_n_rows(out) == tensor_n_rows(x) &&
+                    tensor_n_cols(out) == w->dim[0],
+                "linear: out and w", out, w);
+    WANT(is_vector(b, w->dim[0]), "linear: the bias has %lld entries", (long long)tensor_count(b));
+    return ERR_OK;
 }
 
 enum err op_linear(struct device *dev, struct tensor *out, const struct tensor *x,
                    const struct tensor *w, const struct tensor *b, enum act act, struct fail *f) {
-    WANT_SHAPES(is_f32(x) && is_f32(w) && w->n_dims == 2 && tensor_n_cols(x) == w->dim[1],
-                "linear: x and w", x, w);
-    WANT_SHAPES(is_f32(out) && tensor_n_rows(out) == tensor_n_rows(x) &&
-                    tensor_n_cols(out) == w->dim[0],
-                "linear: out and w", out, w);
-    WANT(is_vector(b, w->dim[0]), "linear: the bias has %lld entries", (long long)tensor_count(b));
-    TIMED(DEVICE_OP_LINEAR, dev->ops->linear(dev, out, x, w, b, act));
-    return ERR_OK;
+    enum err rc = ERR_OK;
+    struct linear_opts o = {.b = b, .act = act};
+    TRY(linear_check(out, x, w, b, f));
+    TIMED(DEVICE_OP_LINEAR, rc = dev->ops->linear(dev, out, x, w, &o, f));
+out:
+    return rc;
 }
 
 enum err op_attention(struct device *dev, struct tensor *out, const struct tensor *q,
@@ -73,10 +97,12 @@ enum err op_attention(struct device *dev, struct tensor *out, const struct tenso
     int64_t C = tensor_n_cols(q), nq = tensor_n_rows(q), nk = tensor_n_rows(k);
     WANT(o->n_heads > 0 && C % o->n_heads == 0, "attention: %lld channels in %d heads",
          (long long)C, o->n_heads);
-    WANT_SHAPES(is_f32(q) && is_f32(out) && tensor_n_rows(out) == nq && tensor_n_cols(out) == C,
+    WANT_SHAPES(is_real(q) && is_real(out) && out->dtype == q->dtype && tensor_n_rows(out) == nq &&
+                    tensor_n_cols(out) == C,
                 "attention: out and q", out, q);
-    WANT_SHAPES(is_f32(k) && is_f32(v) && tensor_n_rows(v) == nk && nk > 0 &&
-                    tensor_n_cols(k) == C && tensor_n_cols(v) == C,
+    WANT_SHAPES(is_real(k) && is_real(v) && k->dtype == q->dtype && v->dtype == q->dtype &&
+                    tensor_n_rows(v) == nk && nk > 0 && tensor_n_cols(k) == C &&
+                    tensor_n_cols(v) == C,
                 "attention: k and v", k, v);
     WANT(is_vector(o->key_bias, nk), "attention: the key bias does not have %lld entries",
          (long long)nk);
@@ -90,7 +116,7 @@ enum err op_attention(struct device *dev, struct tensor *out, const struct tenso
 enum err op_norm(struct device *dev, struct tensor *out, const struct tensor *x,
                  const struct norm_opts *o, struct fail *f) {
     int64_t C = tensor_n_cols(x);
-    WANT_SHAPES(is_f32(x) && is_f32(out) && tensor_count(out) == tensor_count(x) &&
+    WANT_SHAPES(is_real(x) && is_real(out) && tensor_count(out) == tensor_count(x) &&
                     tensor_n_cols(out) == C,
                 "norm", out, x);
     WANT(is_vector(o->w, C) && is_vector(o->b, C), "norm: weight or bias has not %lld entries",
@@ -110,11 +136,24 @@ static enum err mod_check(const struct mod_table *m, const struct tensor *x, int
     return ERR_OK;
 }
 
+enum err op_linear_add(struct device *dev, struct tensor *out, const struct tensor *x,
+                       const struct tensor *w, const struct tensor *b, const struct mod_table *gate,
+                       int gate_row, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct linear_opts o = {.b = b, .add = true, .gate = gate, .gate_row = gate_row};
+    TRY(linear_check(out, x, w, b, f));
+    WANT_SHAPES(is_f32(out), "linear_add", out, x);
+    if (gate) TRY(mod_check(gate, out, gate_row, f));
+    TIMED(DEVICE_OP_LINEAR, rc = dev->ops->linear(dev, out, x, w, &o, f));
+out:
+    return rc;
+}
+
 enum err op_norm_mod(struct device *dev, struct tensor *out, const struct tensor *x,
                      const struct mod_table *mod, int shift_row, int scale_row, float eps,
                      struct fail *f) {
     enum err rc = ERR_OK;
-    WANT_SHAPES(is_f32(out) && is_f32(x) && tensor_count(out) == tensor_count(x), "norm_mod", out,
+    WANT_SHAPES(is_real(out) && is_real(x) && tensor_count(out) == tensor_count(x), "norm_mod", out,
                 x);
     TRY(mod_check(mod, x, shift_row, f));
     TRY(mod_check(mod, x, scale_row, f));
@@ -126,7 +165,7 @@ out:
 enum err op_gate_add(struct device *dev, struct tensor *x, const struct tensor *y,
                      const struct mod_table *mod, int gate_row, struct fail *f) {
     enum err rc = ERR_OK;
-    WANT_SHAPES(is_f32(x) && is_f32(y) && tensor_count(x) == tensor_count(y), "gate_add", x, y);
+    WANT_SHAPES(is_real(x) && is_real(y) && tensor_count(x) == tensor_count(y), "gate_add", x, y);
     TRY(mod_check(mod, x, gate_row, f));
     TIMED(DEVICE_OP_MODULATE, dev->ops->gate_add(dev, x, y, mod, gate_row));
 out:
@@ -135,7 +174,7 @@ out:
 
 enum err op_rope(struct device *dev, struct tensor *x, const struct tensor *table, int n_heads,
                  struct fail *f) {
-    WANT_SHAPES(is_f32(x) && is_f32(table) && n_heads > 0 &&
+    WANT_SHAPES(is_real(x) && is_f32(table) && n_heads > 0 &&
                     tensor_n_rows(table) == tensor_n_rows(x) &&
                     tensor_n_cols(table) * n_heads == tensor_n_cols(x),
                 "rope: x and table", x, table);
@@ -145,15 +184,15 @@ enum err op_rope(struct device *dev, struct tensor *x, const struct tensor *tabl
 
 enum err op_act(struct device *dev, struct tensor *out, const struct tensor *x, enum act act,
                 struct fail *f) {
-    WANT_SHAPES(is_f32(out) && is_f32(x) && tensor_count(out) == tensor_count(x), "act", out, x);
+    WANT_SHAPES(is_real(out) && is_real(x) && tensor_count(out) == tensor_count(x), "act", out, x);
     TIMED(DEVICE_OP_ELEMENT, dev->ops->act(dev, out, x, act));
     return ERR_OK;
 }
 
 static enum err same_check(const char *op, const struct tensor *out, const struct tensor *a,
                            const struct tensor *b, struct fail *f) {
-    WANT_SHAPES(is_f32(out) && is_f32(a) && tensor_count(out) == tensor_count(a), op, out, a);
-    WANT_SHAPES(is_f32(b) && tensor_count(a) == tensor_count(b), op, a, b);
+    WANT_SHAPES(is_real(out) && is_real(a) && tensor_count(out) == tensor_count(a), op, out, a);
+    WANT_SHAPES(is_real(b) && tensor_count(a) == tensor_count(b), op, a, b);
     return ERR_OK;
 }
 
@@ -178,7 +217,8 @@ out:
 enum err op_affine(struct device *dev, struct tensor *out, const struct tensor *x,
                    const struct tensor *scale, const struct tensor *shift, struct fail *f) {
     int64_t C = tensor_n_cols(x);
-    WANT_SHAPES(is_f32(out) && is_f32(x) && tensor_count(out) == tensor_count(x), "affine", out, x);
+    WANT_SHAPES(is_real(out) && is_real(x) && tensor_count(out) == tensor_count(x), "affine", out,
+                x);
     WANT(scale && shift && is_vector(scale, C) && is_vector(shift, C),
          "affine: scale and shift need %lld entries", (long long)C);
     TIMED(DEVICE_OP_ELEMENT, dev->ops->affine(dev, out, x, scale, shift));
@@ -186,7 +226,7 @@ enum err op_affine(struct device *dev, struct tensor *out, const struct tensor *
 }
 
 static int is_volume(const struct tensor *t) {
-    return t->data && t->dtype == DTYPE_F32 && t->n_dims == 4;
+    return is_real(t) && t->n_dims == 4;
 }
 
 static int has_shape(const struct tensor *t, int64_t T, int64_t H, int64_t W, int64_t C) {
@@ -203,21 +243,24 @@ static enum err volume_fail(const char *op, const struct tensor *out, const stru
 static enum err conv_check(const struct tensor *out, const struct tensor *x,
                            const struct conv_opts *o, struct fail *f) {
     const struct tensor *w = o->w, *c = o->cache;
-    WANT(w && w->data && w->n_dims == 5 && w->dim[4] == x->dim[3],
+    int64_t H = x->dim[1] << o->is_doubled, W = x->dim[2] << o->is_doubled;
+    WANT(w && (is_f32(w) || (w->data && w->layout == LAYOUT_PACKED)) && w->n_dims == 5 &&
+             w->dim[4] == x->dim[3],
          "conv: the kernel does not read %lld channels", (long long)x->dim[3]);
-    WANT(!o->b || tensor_count(o->b) == w->dim[0], "conv: the bias does not have %lld entries",
+    WANT(is_vector(o->b, w->dim[0]), "conv: the bias does not have %lld entries",
          (long long)w->dim[0]);
-    WANT(!c || (is_volume(c) && has_shape(c, c->dim[0], x->dim[1], x->dim[2], x->dim[3])),
+    WANT(!c || (is_volume(c) && c->dtype == x->dtype &&
+                has_shape(c, c->dim[0], x->dim[1], x->dim[2], x->dim[3])),
          "conv: the cached frames differ from the new ones");
     WANT(o->stride_t >= 1 && o->stride_t <= 2 && o->stride_s >= 1 && o->stride_s <= 2,
          "conv: bad strides");
-    WANT(o->stride_s == 1 || (x->dim[1] % 2 == 0 && x->dim[2] % 2 == 0),
-         "conv: odd sides cannot be halved");
+    WANT(o->stride_s == 1 || (H % 2 == 0 && W % 2 == 0), "conv: odd sides cannot be halved");
     int64_t T = (c ? c->dim[0] : 0) + x->dim[0] - w->dim[1];
     WANT(T >= 0, "conv: %lld frames are missing", (long long)-T);
-    if (!has_shape(out, T / o->stride_t + 1, x->dim[1] / o->stride_s, x->dim[2] / o->stride_s,
-                   w->dim[0]))
+    if (!has_shape(out, T / o->stride_t + 1, H / o->stride_s, W / o->stride_s, w->dim[0]))
         return volume_fail("conv", out, x, f);
+    if (o->add && (!is_volume(o->add) || !tensor_same_shape(o->add, out)))
+        return volume_fail("conv: add", out, o->add, f);
     return ERR_OK;
 }
 
@@ -281,7 +324,7 @@ static enum err patch_check(const struct tensor *cells, const struct tensor *x,
                             const struct patch *p, struct fail *f) {
     int64_t C = x->dim[3] * p->t * p->h * p->w;
     if (!is_volume(x) || p->t < 1 || p->h < 1 || p->w < 1 || x->dim[0] % p->t || x->dim[1] % p->h ||
-        x->dim[2] % p->w || cells->dtype != DTYPE_F32 || tensor_n_cols(cells) != C ||
+        x->dim[2] % p->w || !is_real(cells) || tensor_n_cols(cells) != C ||
         tensor_count(cells) != tensor_count(x))
         return volume_fail("patchify", cells, x, f);
     return ERR_OK;
@@ -307,7 +350,7 @@ out:
 
 enum err op_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x,
                      struct fail *f) {
-    WANT(out->dtype == DTYPE_U8 && x->dtype == DTYPE_F32 && tensor_n_cols(x) == 3 &&
+    WANT(out->dtype == DTYPE_U8 && is_real(x) && tensor_n_cols(x) == 3 &&
              tensor_count(out) == tensor_count(x),
          "pack_rgb: %lld values into %lld bytes", (long long)tensor_count(x),
          (long long)tensor_count(out));

@@ -2,12 +2,15 @@
  *
  * Models call op_*(). op_*() checks shapes and types once, counts time, and calls the table of
  * the device. A backend therefore never validates, and a wrong shape fails in the same words
- * everywhere. All values are f32 unless the comment says otherwise; in shapes N is rows
- * (tokens), C channels, T,H,W frames, rows and columns of a channels-last volume [T,H,W,C].
+ * everywhere. Tensors are "real": f32 or bf16, each for itself, while sums are f32; what a comment
+ * calls f32 is only that, and so are weights and biases of norms, tables and indices. In shapes N
+ * is rows (tokens), C channels, T,H,W frames, rows and columns of a channels-last volume [T,H,W,C].
  * Where a matrix is asked for, leading dimensions fold: [T,H,W,C] is [T*H*W, C].
  * `out` never overlaps an input unless "in place" is said. One thread per device. */
 #ifndef ENGINE_OP_H
 #define ENGINE_OP_H
+
+#include <stdbool.h>
 
 #include "common/base/err.h"
 #include "engine/device.h"
@@ -17,7 +20,7 @@
 extern "C" {
 #endif
 
-enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_COUNT };
+enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_COUNT };
 
 enum norm_kind {
     NORM_LAYER, /* (x - mean) / sqrt(var + eps) */
@@ -61,11 +64,22 @@ struct attention_opts {
  * all sides and keeps H,W; stride 2 pads one row below and one column right, H,W are halved.
  * w is [Cout,kt,kh,kw,Cin] (see op_conv_weight), bias [Cout] or NULL. */
 struct conv_opts {
-    const struct tensor *w, *b;
-    const struct tensor *cache;
-    int stride_t; /* 1 or 2 */
-    int stride_s; /* 1 or 2 */
+    const struct tensor *w, *b; /* w f32 rows, or packed; b f32 */
+    const struct tensor *cache; /* of the type of x */
+    int stride_t;               /* 1 or 2 */
+    int stride_s;               /* 1 or 2 */
+    bool is_doubled; /* x is read as if every pixel were a 2x2 square: H,W are twice those of x */
     enum act act;
+    const struct tensor *add; /* real, shape of out: added last; may be out itself. Or NULL */
+};
+
+/* out = act(x w^T + b); then, when `add` is set, out += gate * that: the residual stream, f32. */
+struct linear_opts {
+    const struct tensor *b; /* f32 [O] or NULL */
+    enum act act;
+    bool add;
+    const struct mod_table *gate; /* with add: row `gate_row` of it; NULL means 1 */
+    int gate_row;
 };
 
 /* How a cell of pt x ph x pw positions with C channels is written as one vector. */
@@ -85,7 +99,8 @@ struct patch {
  * every shape. */
 struct backend_ops {
     const char *name;
-    enum err (*open)(struct device *dev, int n_threads, struct fail *f);
+    /* Decides dev->precision. */
+    enum err (*open)(struct device *dev, const struct device_opts *opts, struct fail *f);
     void (*close)(struct device *dev);
     void *(*alloc)(struct device *dev, size_t bytes); /* 64-byte aligned, NULL when exhausted */
     void (*release)(struct device *dev, void *p);
@@ -95,8 +110,13 @@ struct backend_ops {
     void (*report)(struct device *dev, char *out, size_t size);
 
     void (*fill)(struct device *dev, struct tensor *out, float value);
-    void (*linear)(struct device *dev, struct tensor *out, const struct tensor *x,
-                   const struct tensor *w, const struct tensor *b, enum act act);
+    enum err (*linear)(struct device *dev, struct tensor *out, const struct tensor *x,
+                       const struct tensor *w, const struct linear_opts *o, struct fail *f);
+    /* Bytes that the packed form of a weight takes; its dtype and layout go into *w, whose
+     * dimensions are the logical ones, [O,K] or [O,kt,kh,kw,C]. */
+    size_t (*packed)(struct device *dev, struct tensor *w);
+    /* Packs rows first .. first+n-1 of the O rows, f32 host memory. */
+    void (*pack)(struct device *dev, struct tensor *w, const float *rows, int64_t first, int64_t n);
     enum err (*attention)(struct device *dev, struct tensor *out, const struct tensor *q,
                           const struct tensor *k, const struct tensor *v,
                           const struct attention_opts *o, struct fail *f);
@@ -138,11 +158,24 @@ MUST_CHECK enum err op_copy(struct device *dev, struct tensor *to, const struct 
 /* Every element of out becomes `value`. */
 void op_fill(struct device *dev, struct tensor *out, float value);
 
-/* out [N,O] = act(x [N,K] * w [O,K]^T + b [O]); b may be NULL. */
+/* Weights of products and convolutions are packed once, when they are loaded. op_packed() turns the
+ * logical shape of *w into what the device keeps and says how many bytes to take for w->data;
+ * op_pack() fills it, rows in order, OP_PACK_ROWS at a time but for the last ones. A device that
+ * packs nothing keeps f32 rows. */
+enum { OP_PACK_ROWS = 64 };
+size_t op_packed(struct device *dev, struct tensor *w);
+void op_pack(struct device *dev, struct tensor *w, const float *rows, int64_t first, int64_t n);
+
+/* out [N,O] = act(x [N,K] * w [O,K]^T + b [O]); w is packed, or f32 or bf16 rows; b f32 or NULL. */
 MUST_CHECK enum err op_linear(struct device *dev, struct tensor *out, const struct tensor *x,
                               const struct tensor *w, const struct tensor *b, enum act act,
                               struct fail *f);
-/* out [Nq,h*D] = softmax(scale q k^T + biases) v; q [Nq,h*D], k and v [Nk,h*D]. */
+/* out [N,O] f32 += gate * (x w^T + b): row gate_row of `mod`, or 1 when that is NULL. */
+MUST_CHECK enum err op_linear_add(struct device *dev, struct tensor *out, const struct tensor *x,
+                                  const struct tensor *w, const struct tensor *b,
+                                  const struct mod_table *gate, int gate_row, struct fail *f);
+/* out [Nq,h*D] = softmax(scale q k^T + biases) v; q [Nq,h*D], k and v [Nk,h*D]; all four f32 or all
+ * four bf16; biases f32. */
 MUST_CHECK enum err op_attention(struct device *dev, struct tensor *out, const struct tensor *q,
                                  const struct tensor *k, const struct tensor *v,
                                  const struct attention_opts *o, struct fail *f);

@@ -13,13 +13,29 @@
 extern "C" {
 #endif
 
-enum dtype { DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_I32, DTYPE_U8, DTYPE_COUNT };
+enum dtype {
+    DTYPE_F32,
+    DTYPE_BF16,
+    DTYPE_F16,
+    DTYPE_I32,
+    DTYPE_U8,
+    DTYPE_I8,
+    DTYPE_F8_E4M3, /* of files only: no op reads it */
+    DTYPE_F8_E5M2, /* of files only */
+    DTYPE_COUNT
+};
+
+/* LAYOUT_PACKED: in the order that the product kernels of one device read; op_pack() writes it and
+ * only op_linear() and op_conv() of that device may read it. The dimensions stay the logical ones.
+ */
+enum layout { LAYOUT_ROWS, LAYOUT_PACKED };
 
 enum { TENSOR_DIMS_MAX = 6, TENSOR_SHAPE_TEXT_MAX = 128 };
 
 struct tensor {
     void *data; /* NULL means "no tensor" */
     enum dtype dtype;
+    enum layout layout;
     int n_dims;
     int64_t dim[TENSOR_DIMS_MAX];
 };

@@ -15,39 +15,39 @@ enum { CONFIG_BYTES_MAX = 1 << 20, NAME_MAX_BYTES = 96 };
 #define C_TIME     WEIGHT_SIZE(3) /* outputs of the conv in time: two frames per frame going up */
 
 static const struct weight_row conv_rows[] = {
-    {"weight", AT(conv1), WEIGHT_CONV, 5, {C_OUT, C_IN, 3, 3, 3}},
+    {"weight", AT(conv1), WEIGHT_CONV | WEIGHT_PACK, 5, {C_OUT, C_IN, 3, 3, 3}},
     {"bias", AT(conv1_b), WEIGHT_PLAIN, 1, {C_OUT}},
 };
 static const struct weight_row res_rows[] = {
     {"norm1.gamma", AT(norm1), WEIGHT_VECTOR, 4, {C_IN, 1, 1, 1}},
-    {"conv1.weight", AT(conv1), WEIGHT_CONV, 5, {C_OUT, C_IN, 3, 3, 3}},
+    {"conv1.weight", AT(conv1), WEIGHT_CONV | WEIGHT_PACK, 5, {C_OUT, C_IN, 3, 3, 3}},
     {"conv1.bias", AT(conv1_b), WEIGHT_PLAIN, 1, {C_OUT}},
     {"norm2.gamma", AT(norm2), WEIGHT_VECTOR, 4, {C_OUT, 1, 1, 1}},
-    {"conv2.weight", AT(conv2), WEIGHT_CONV, 5, {C_OUT, C_OUT, 3, 3, 3}},
+    {"conv2.weight", AT(conv2), WEIGHT_CONV | WEIGHT_PACK, 5, {C_OUT, C_OUT, 3, 3, 3}},
     {"conv2.bias", AT(conv2_b), WEIGHT_PLAIN, 1, {C_OUT}},
 };
 static const struct weight_row side_rows[] = {
-    {"conv_shortcut.weight", AT(side), WEIGHT_MATRIX, 5, {C_OUT, C_IN, 1, 1, 1}},
+    {"conv_shortcut.weight", AT(side), WEIGHT_MATRIX | WEIGHT_PACK, 5, {C_OUT, C_IN, 1, 1, 1}},
     {"conv_shortcut.bias", AT(side_b), WEIGHT_PLAIN, 1, {C_OUT}},
 };
 static const struct weight_row attention_rows[] = {
     {"norm.gamma", AT(norm1), WEIGHT_VECTOR, 3, {C_IN, 1, 1}},
-    {"to_qkv.weight", AT(conv1), WEIGHT_MATRIX, 4, {C_QKV, C_IN, 1, 1}},
+    {"to_qkv.weight", AT(conv1), WEIGHT_MATRIX | WEIGHT_PACK, 4, {C_QKV, C_IN, 1, 1}},
     {"to_qkv.bias", AT(conv1_b), WEIGHT_PLAIN, 1, {C_QKV}},
-    {"proj.weight", AT(conv2), WEIGHT_MATRIX, 4, {C_OUT, C_IN, 1, 1}},
+    {"proj.weight", AT(conv2), WEIGHT_MATRIX | WEIGHT_PACK, 4, {C_OUT, C_IN, 1, 1}},
     {"proj.bias", AT(conv2_b), WEIGHT_PLAIN, 1, {C_OUT}},
 };
 static const struct weight_row sampler_rows[] = {
-    {"resample.1.weight", AT(conv1), WEIGHT_CONV, 4, {C_OUT, C_IN, 3, 3}},
+    {"resample.1.weight", AT(conv1), WEIGHT_CONV | WEIGHT_PACK, 4, {C_OUT, C_IN, 3, 3}},
     {"resample.1.bias", AT(conv1_b), WEIGHT_PLAIN, 1, {C_OUT}},
 };
 static const struct weight_row time_rows[] = {
-    {"time_conv.weight", AT(conv2), WEIGHT_CONV, 5, {C_TIME, C_IN, 3, 1, 1}},
+    {"time_conv.weight", AT(conv2), WEIGHT_CONV | WEIGHT_PACK, 5, {C_TIME, C_IN, 3, 1, 1}},
     {"time_conv.bias", AT(conv2_b), WEIGHT_PLAIN, 1, {C_TIME}},
 };
 static const struct weight_row head_rows[] = {
     {"norm_out.gamma", AT(norm1), WEIGHT_VECTOR, 4, {C_IN, 1, 1, 1}},
-    {"conv_out.weight", AT(conv1), WEIGHT_CONV, 5, {C_OUT, C_IN, 3, 3, 3}},
+    {"conv_out.weight", AT(conv1), WEIGHT_CONV | WEIGHT_PACK, 5, {C_OUT, C_IN, 3, 3, 3}},
     {"conv_out.bias", AT(conv1_b), WEIGHT_PLAIN, 1, {C_OUT}},
 };
 

@@ -86,23 +86,52 @@ static enum err take_scratch(struct weights *w, int which, size_t n, float **out
     return ERR_OK;
 }
 
+/* Rows first .. first+n-1 of what lies in the file, as f32 in the order of `want`. */
+static enum err read_rows(struct weights *w, const struct safetensors_entry *e,
+                          const struct tensor *want, int form, int64_t first, int64_t n,
+                          float **out, struct fail *f) {
+    enum err rc = ERR_OK;
+    float *turned = NULL;
+    int64_t row = want->dim[0] ? tensor_count(want) / want->dim[0] : 0;
+    size_t room = n * row > 0 ? (size_t)(n * row) : 1;
+    TRY(take_scratch(w, 0, room, out, f));
+    TRY(safetensors_read(&w->file, e, first * row, n * row, *out, f));
+    warn_infinite(w, *out, (size_t)(n * row), e->name);
+    if (form != WEIGHT_CONV) return ERR_OK;
+    TRY(take_scratch(w, 1, room, &turned, f));
+    op_conv_weight(turned, *out, n, want->dim[4], want->dim[1] * want->dim[2] * want->dim[3]);
+    *out = turned;
+out:
+    return rc;
+}
+
+static enum err load_packed(struct weights *w, struct tensor *out,
+                            const struct safetensors_entry *e, int form, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct tensor want = form_shape(e, form), room;
+    int64_t bytes = (int64_t)op_packed(w->dev, &want);
+    TRY(pool_take(w->pool, &room, DTYPE_U8, 1, &bytes, f));
+    want.data = room.data;
+    for (int64_t first = 0; first < want.dim[0]; first += OP_PACK_ROWS) {
+        int64_t n = want.dim[0] - first < OP_PACK_ROWS ? want.dim[0] - first : OP_PACK_ROWS;
+        float *rows = NULL;
+        TRY(read_rows(w, e, &want, form, first, n, &rows, f));
+        op_pack(w->dev, &want, rows, first, n);
+    }
+    *out = want;
+out:
+    return rc;
+}
+
 static enum err load_entry(struct weights *w, struct tensor *out, const struct safetensors_entry *e,
                            int form, struct fail *f) {
     enum err rc = ERR_OK;
     struct tensor want = form_shape(e, form);
-    float *plain = NULL, *turned = NULL;
-    size_t n = (size_t)tensor_count(&want);
+    float *rows = NULL;
+    struct tensor whole = want.n_dims ? want : tensor_1d(NULL, 1);
     TRY(pool_take(w->pool, out, DTYPE_F32, want.n_dims, want.dim, f));
-    TRY(take_scratch(w, 0, n ? n : 1, &plain, f));
-    TRY(safetensors_read(&w->file, e, 0, (int64_t)n, plain, f));
-    warn_infinite(w, plain, n, e->name);
-    if (form == WEIGHT_CONV) {
-        TRY(take_scratch(w, 1, n ? n : 1, &turned, f));
-        op_conv_weight(turned, plain, want.dim[0], want.dim[4],
-                       want.dim[1] * want.dim[2] * want.dim[3]);
-        plain = turned;
-    }
-    op_upload(w->dev, out, plain);
+    TRY(read_rows(w, e, &whole, form, 0, whole.dim[0], &rows, f));
+    op_upload(w->dev, out, rows);
 out:
     return rc;
 }
@@ -119,6 +148,7 @@ enum err weights_take(struct weights *w, struct tensor *out, const char *name, i
         return ERR_OK;
     }
     e->is_used = true;
+    bool is_packed = form & WEIGHT_PACK;
     form &= FORM_MASK;
     if (!entry_fits(e, n_dims, dims) || (form == WEIGHT_CONV && e->n_dims < 2)) {
         note_shape(w, e, n_dims, dims);
@@ -134,7 +164,7 @@ enum err weights_take(struct weights *w, struct tensor *out, const char *name, i
         *out = tensor_of(NULL, e->dtype, e->n_dims, e->dim);
         return ERR_OK;
     }
-    return load_entry(w, out, e, form, f);
+    return is_packed ? load_packed(w, out, e, form, f) : load_entry(w, out, e, form, f);
 }
 
 enum err weights_bind(struct weights *w, void *object, const char *prefix,

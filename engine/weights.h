@@ -2,8 +2,9 @@
  *
  * A model states what it wants as rows: name, field, shape. Binding goes on after a problem, so
  * that weights_finish() can name all of them: missing tensors, wrong shapes with both shapes,
- * tensors nobody asked for. Weights are converted to f32 and live in the pool given (the
- * process pool), except WEIGHT_STORED, whose rows are read from the file when they are needed. */
+ * tensors nobody asked for. Weights are converted to f32, or packed (op_pack), and live in the pool
+ * given (the process pool), except WEIGHT_STORED, whose rows are read from the file when they are
+ * needed. Packing goes a few rows at a time: no tensor lies in memory twice. */
 #ifndef ENGINE_WEIGHTS_H
 #define ENGINE_WEIGHTS_H
 
@@ -12,12 +13,13 @@
 #include "engine/safetensors.h"
 
 enum weight_form {
-    WEIGHT_PLAIN,        /* as stored, f32 */
-    WEIGHT_VECTOR,       /* any shape, flattened to one dimension: [C,1,1] -> [C] */
-    WEIGHT_CONV,         /* torch [O,C,(kt,)kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels get kt 1 */
-    WEIGHT_MATRIX,       /* 1x1 kernels and patch embeddings: [O,C,1,..] -> [O, C*...] */
-    WEIGHT_STORED,       /* only checked; the tensor says its shape and has no data */
-    WEIGHT_OPTIONAL = 64 /* flag: absent is fine, the tensor stays empty (data NULL) */
+    WEIGHT_PLAIN,         /* as stored, f32 */
+    WEIGHT_VECTOR,        /* any shape, flattened to one dimension: [C,1,1] -> [C] */
+    WEIGHT_CONV,          /* torch [O,C,(kt,)kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels get kt 1 */
+    WEIGHT_MATRIX,        /* 1x1 kernels and patch embeddings: [O,C,1,..] -> [O, C*...] */
+    WEIGHT_STORED,        /* only checked; the tensor says its shape and has no data */
+    WEIGHT_OPTIONAL = 64, /* flag: absent is fine, the tensor stays empty (data NULL) */
+    WEIGHT_PACK = 128     /* flag: for op_linear() or op_conv(), kept as the device wants it */
 };
 
 /* In a row a shape entry > 0 is a number, WEIGHT_SIZE(i) stands for sizes[i]. */
@@ -26,7 +28,7 @@ enum weight_form {
 struct weight_row {
     const char *name; /* what follows the prefix */
     size_t field;     /* offset of a struct tensor in the object */
-    int form;         /* enum weight_form, may be or-ed with WEIGHT_OPTIONAL */
+    int form;         /* enum weight_form, may be or-ed with the flags */
     int n_dims;       /* of the tensor in the file; 0 = the row only flattens what is there */
     int dim[TENSOR_DIMS_MAX];
 };

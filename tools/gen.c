@@ -24,7 +24,7 @@ enum { PATH_BYTES_MAX = 1024 };
 
 struct opts {
     const char *model, *prompt, *negative, *output, *image, *size, *device, *solver;
-    const char *frames, *seed, *steps, *guidance, *shift, *fps, *threads;
+    const char *frames, *seed, *steps, *guidance, *shift, *fps, *threads, *precision;
 };
 
 static const struct flag {
@@ -47,6 +47,7 @@ static const struct flag {
     {"--solver", offsetof(struct opts, solver), "unipc or euler"},
     {"--device", offsetof(struct opts, device), "cpu or ref"},
     {"--threads", offsetof(struct opts, threads), "0 = all cores"},
+    {"--precision", offsetof(struct opts, precision), "auto, f32, bf16 or int8"},
 };
 
 /* One clip in the making. */
@@ -191,6 +192,7 @@ static enum err open_model(struct gen *g, struct fail *f) {
         .device = g->opts.device,
         .hooks = {.ctx = g, .progress = on_progress, .is_cancelled = on_ask, .log = on_log}};
     TRY(read_int(&opts.n_threads, "--threads", g->opts.threads, 0, 256, f));
+    TRY(device_precision_parse(&opts.precision, g->opts.precision ? g->opts.precision : "auto", f));
     TRY(engine_open(&g->engine, g->opts.model, &opts, f));
 out:
     return rc;

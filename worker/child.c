@@ -95,6 +95,7 @@ static enum err open_all(struct child *c, struct fail *f) {
     struct engine_opts opts = {.device = c->hello.device,
                                .n_threads = c->hello.n_threads,
                                .hooks = {.ctx = c, .log = engine_log}};
+    TRY(device_precision_parse(&opts.precision, c->hello.precision, f));
     TRY(engine_open(&c->run.engine, c->hello.model_dir, &opts, f));
     c->run.store = &c->store;
     c->run.decode_program = c->hello.decode_program;

@@ -127,6 +127,7 @@ static enum err start_child(struct supervisor *s, struct fail *f) {
     snprintf(hello.model_dir, sizeof(hello.model_dir), "%s", s->conf->model_dir);
     snprintf(hello.store_dir, sizeof(hello.store_dir), "%s", s->conf->store_dir);
     snprintf(hello.device, sizeof(hello.device), "%s", s->conf->device);
+    snprintf(hello.precision, sizeof(hello.precision), "%s", s->conf->precision);
     decode_find_program(hello.decode_program, sizeof(hello.decode_program));
     return kid_open(&s->kid, s->loop, &hello, &on, f);
 }

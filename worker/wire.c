@@ -51,6 +51,7 @@ enum err wire_write_hello(struct buf *out, const struct wire_hello *m, struct fa
     doc_put_text(&o, "decode_program", m->decode_program);
     doc_put_text(&o, "device", m->device);
     doc_put_int(&o, "n_threads", m->n_threads);
+    doc_put_text(&o, "precision", m->precision);
     doc_close_object(&o);
     return doc_done(&o, f);
 }
@@ -63,6 +64,7 @@ static enum err read_hello(void *out, const struct value *v, struct fail *f) {
     TRY(get_text(v, "decode_program", m->decode_program, sizeof(m->decode_program), f));
     TRY(get_text(v, "device", m->device, sizeof(m->device), f));
     TRY(get_int(v, "n_threads", 0, THREADS_MAX, &m->n_threads, f));
+    TRY(get_text(v, "precision", m->precision, sizeof(m->precision), f));
 out:
     return rc;
 }

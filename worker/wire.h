@@ -41,6 +41,7 @@ struct wire_hello {
     char model_dir[WIRE_PATH_MAX], store_dir[WIRE_PATH_MAX], decode_program[WIRE_PATH_MAX];
     char device[16];
     int n_threads;
+    char precision[8];
 };
 
 struct wire_job {

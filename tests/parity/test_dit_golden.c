@@ -48,7 +48,8 @@ static enum err open_fixture(struct fixture *x, const char *device, const char *
     struct tensor rows;
     *x = (struct fixture){.label = folder + 13, .device = device};
     snprintf(path, sizeof path, "%s/io.safetensors", folder);
-    TRY(device_open(&x->dev, device, 2, &x->f));
+    TRY(device_open(&x->dev, device,
+                    &(struct device_opts){.n_threads = 2, .precision = PRECISION_F32}, &x->f));
     pool_make(&x->weights, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->job, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->step, &x->dev, 1 << 20, 1 << 26);

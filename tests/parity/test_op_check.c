@@ -98,7 +98,10 @@ static const int64_t odd_rows[][3] = {{1, 1, 1},     {3, 5, 7},      {17, 33, 65
                                       {100, 64, 96}, {257, 192, 48}, {2, 320, 2000}};
 
 static const char *const act_names[ACT_COUNT] = {
-    [ACT_NONE] = "linear", [ACT_SILU] = "linear, silu", [ACT_GELU_TANH] = "linear, gelu"};
+    [ACT_NONE] = "linear",
+    [ACT_SILU] = "linear, silu",
+    [ACT_GELU_TANH] = "linear, gelu",
+    [ACT_GELU_ERF] = "linear, gelu erf"};
 
 static void linear_agrees(void) {
     for (int i = 0; i < COUNT_OF(odd_rows); i++)
@@ -551,9 +554,10 @@ static const struct test tests[] = {
 int main(int argc, char **argv) {
     struct fail f = {0};
     int is_bench = argc > 1 && strcmp(argv[1], "--bench") == 0;
+    struct device_opts on = {.n_threads = is_bench ? 1 : 0, .precision = PRECISION_F32};
     setenv("OPENBLAS_CORETYPE", "Prescott", 1);
-    if (device_open(&cpu, "cpu", is_bench ? 1 : 0, &f) != ERR_OK ||
-        device_open(&ref, "ref", 0, &f) != ERR_OK) {
+    if (device_open(&cpu, "cpu", &on, &f) != ERR_OK ||
+        device_open(&ref, "ref", &(struct device_opts){0}, &f) != ERR_OK) {
         fprintf(stderr, "%s\n", f.text);
         return 1;
     }

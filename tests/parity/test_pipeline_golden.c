@@ -96,7 +96,7 @@ static int has_its_weights(const struct setting *s) {
 static enum err open_fixture(struct fixture *x, const struct setting *s, const char *device) {
     enum err rc = ERR_OK;
     char path[256];
-    struct engine_opts opts = {.device = device, .n_threads = 2};
+    struct engine_opts opts = {.device = device, .n_threads = 2, .precision = PRECISION_F32};
     *x = (struct fixture){.s = s, .device = device};
     snprintf(path, sizeof path, "%s/io.safetensors", s->golden);
     TRY(safetensors_open_file(&x->io, path, &x->f));

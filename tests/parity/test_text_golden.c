@@ -23,7 +23,8 @@ struct fixture {
 static enum err open_fixture(struct fixture *x, const char *device) {
     enum err rc = ERR_OK;
     *x = (struct fixture){.device = device};
-    TRY(device_open(&x->dev, device, 2, &x->f));
+    TRY(device_open(&x->dev, device,
+                    &(struct device_opts){.n_threads = 2, .precision = PRECISION_F32}, &x->f));
     pool_make(&x->weights, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->job, &x->dev, 1 << 20, 1 << 28);
     TRY(text_open(&x->text, &x->dev, &x->weights, folder, &x->f));

@@ -93,7 +93,10 @@ static void for_rows(const struct row *rows, int n,
                      void (*check)(struct fixture *, const struct row *)) {
     for (int d = 0; d < COUNT_OF(devices); d++) {
         struct fixture x = {.device = devices[d]};
-        CHECK_OK(device_open(&x.dev, devices[d], 2, &x.f), &x.f);
+        CHECK_OK(device_open(&x.dev, devices[d],
+                             &(struct device_opts){.n_threads = 2, .precision = PRECISION_F32},
+                             &x.f),
+                 &x.f);
         pool_make(&x.pool, &x.dev, 1 << 20, 1 << 26);
         CHECK_OK(safetensors_open_file(&x.golden, "tests/golden/vae_maps.safetensors", &x.f), &x.f);
         for (int i = 0; i < n; i++)

@@ -72,7 +72,7 @@ static void make_place(struct place *p, const char *source, const char *weights)
     CHECK(mkdtemp(p->folder) != NULL);
     write_file(p->folder, weights, copy, read_file(source, weights, copy, COPY_MAX));
     mem_free(copy);
-    CHECK_OK(device_open(&p->dev, "ref", 1, &f), &f);
+    CHECK_OK(device_open(&p->dev, "ref", &(struct device_opts){0}, &f), &f);
     pool_make(&p->pool, &p->dev, 1 << 20, 1 << 26);
 }
 
@@ -155,7 +155,7 @@ static void a_missing_folder_is_not_found(void) {
     struct pool pool;
     struct vae *v;
     struct text *t;
-    CHECK_OK(device_open(&dev, "ref", 1, &f), &f);
+    CHECK_OK(device_open(&dev, "ref", &(struct device_opts){0}, &f), &f);
     pool_make(&pool, &dev, 1 << 20, 1 << 26);
     CHECK_INT(vae_open(&v, &dev, &pool, "tests/golden/none", &f), ERR_NOT_FOUND);
     CHECK_HAS(f.text, "tests/golden/none/config.json");

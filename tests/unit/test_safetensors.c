@@ -279,7 +279,7 @@ static void binding_reports_every_problem(void) {
     struct model m;
     struct fail f = {0};
     float a[2];
-    CHECK_OK(device_open(&dev, "ref", 1, &f), &f);
+    CHECK_OK(device_open(&dev, "ref", &(struct device_opts){0}, &f), &f);
     pool_make(&pool, &dev, 1 << 16, 1 << 20);
     write_tensor("m.safetensors",
                  "{" ENTRY("p.a", "F32", "[2,1]", "0", "8") "," ENTRY(
@@ -322,7 +322,7 @@ static void weights_that_are_no_numbers_are_told(void) {
     size_t n = build(file, "{" ENTRY("a", "F32", "[2]", "0", "8") "}", 8);
     memcpy(file + n - 4, &(float){NAN}, 4);
     write_file("m.safetensors", file, n);
-    CHECK_OK(device_open(&dev, "ref", 1, &f), &f);
+    CHECK_OK(device_open(&dev, "ref", &(struct device_opts){0}, &f), &f);
     dev.say = find_event;
     dev.say_ctx = said;
     pool_make(&pool, &dev, 1 << 16, 1 << 20);
