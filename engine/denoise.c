@@ -93,7 +93,8 @@ static enum err fill_times(struct job *j, struct fail *f) {
 static enum err forward(struct job *j, float *velocity, const struct dit_text *text,
                         struct fail *f) {
     enum err rc = ERR_OK;
-    struct dit_input in = {&j->latent, &j->times, text, &j->shape};
+    struct dit_input in = {
+        .latent = &j->latent, .times = &j->times, .text = text, .shape = &j->shape};
     TRY(dit_forward(j->dit, &j->velocity, &in, j->step, f));
     op_download(j->dit->dev, velocity, &j->velocity);
 out:
@@ -151,9 +152,9 @@ enum err denoise_run(struct dit *d, float *out, const struct denoise_canvas *can
     struct pool_mark mark = pool_mark(pool);
     struct job j = {.dit = d, .canvas = canvas, .text = text, .o = o, .pool = pool, .step = step};
     ASSERT(o->guidance <= 1 || text->negative);
-    if (canvas->C != d->config.in_channels)
+    if (canvas->C != d->config.out_channels)
         return FAIL(f, ERR_INPUT, "latents of %lld channels; the model has %d",
-                    (long long)canvas->C, d->config.in_channels);
+                    (long long)canvas->C, d->config.out_channels);
     enum err rc = run_steps(&j, out, f);
     drop_buffers(&j);
     pool_rewind(pool, mark);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
@@ -32,6 +33,47 @@ static const struct weight_row rows[] = {
     {"proj_out.bias", AT(out_b), WEIGHT_PLAIN, 1, {W(5)}},
 };
 
+static enum err bind_vace(struct dit *d, struct weights *w, struct fail *f) {
+    if (!d->caps.vace_channels) return ERR_OK;
+    d->vace = mem_take(1, sizeof *d->vace);
+    if (!d->vace) return FAIL(f, ERR_NOMEM, "no memory for the control branch");
+    return dit_vace_bind(d->vace, w, &d->config, &d->caps, f);
+}
+
+/* Columns first .. first+n-1 of a host matrix, as a tensor of the device. */
+static enum err take_columns(struct dit *d, struct tensor *out, const float *all, float *part,
+                             int64_t first, int64_t n, struct pool *pool, struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t rows_n = d->patch.dim[0], K = d->patch.dim[1];
+    TRY(pool_take_2d(pool, out, rows_n, n, f));
+    for (int64_t r = 0; r < rows_n; r++)
+        memcpy(part + r * n, all + r * K + first, (size_t)n * sizeof *part);
+    op_upload(d->dev, out, part);
+out:
+    return rc;
+}
+
+/* Channels are the slowest part of a cell: the extra ones are the last columns of the weight. With
+ * a matrix for each part, latent and extra channels never have to lie side by side. */
+static enum err split_patch(struct dit *d, struct pool *pool, struct fail *f) {
+    enum err rc = ERR_OK;
+    float *all = NULL, *part = NULL;
+    struct tensor latent;
+    int64_t K = d->patch.dim[1], k = K / d->config.in_channels * d->config.out_channels;
+    if (K == k) return ERR_OK;
+    all = mem_take((size_t)tensor_count(&d->patch), sizeof *all);
+    part = mem_take((size_t)tensor_count(&d->patch), sizeof *part);
+    if (!all || !part) TRY(FAIL(f, ERR_NOMEM, "no memory for the transformer"));
+    op_download(d->dev, all, &d->patch);
+    TRY(take_columns(d, &latent, all, part, 0, k, pool, f));
+    TRY(take_columns(d, &d->patch_extra, all, part, k, K - k, pool, f));
+    d->patch = latent;
+out:
+    mem_free(part);
+    mem_free(all);
+    return rc;
+}
+
 static enum err bind_all(struct dit *d, struct weights *w, struct fail *f) {
     enum err rc = ERR_OK;
     const struct dit_config *c = &d->config;
@@ -43,13 +85,14 @@ static enum err bind_all(struct dit *d, struct weights *w, struct fail *f) {
     char prefix[64];
     TRY(dit_config_caps(&d->caps, &d->config, w, f));
     TRY(weights_bind(w, d, "", rows, COUNT_OF(rows), sizes, f));
+    if (d->caps.image_dim) TRY(dit_image_bind(&d->image, w, &d->caps, width, f));
     for (int i = 0; i < c->n_layers; i++) {
         snprintf(prefix, sizeof prefix, "blocks.%d.", i);
         TRY(dit_block_bind(&d->block[i], w, prefix, c, f));
     }
+    TRY(bind_vace(d, w, f));
     TRY(weights_finish(w, f));
-    if (d->caps.image_dim || d->caps.vace_channels || d->caps.extra_channels)
-        return FAIL(f, ERR_UNSUPPORTED, "%.160s: conditioning by pictures is not built", w->folder);
+    TRY(split_patch(d, w->pool, f));
 out:
     return rc;
 }
@@ -77,6 +120,7 @@ out:
 
 void dit_close(struct dit *d) {
     if (!d) return;
+    mem_free(d->vace);
     mem_free(d->wave);
     mem_free(d);
 }
@@ -94,6 +138,25 @@ static enum err embed_text(struct dit *d, struct tensor *out, const struct tenso
     if (n > 0) TRY(op_copy(d->dev, &real, rows_in, f));
     TRY(op_linear(d->dev, &hidden, &padded, &d->text_1, &d->text_1b, ACT_GELU_TANH, f));
     TRY(op_linear(d->dev, out, &hidden, &d->text_2, &d->text_2b, ACT_NONE, f));
+out:
+    return rc;
+}
+
+static enum err take_keys(struct dit *d, struct dit_block_text *out, int64_t N, struct pool *keep,
+                          struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t width = dit_config_width(&d->config);
+    TRY(pool_take_2d(keep, &out->k, N, width, f));
+    TRY(pool_take_2d(keep, &out->v, N, width, f));
+out:
+    return rc;
+}
+
+static enum err fill_text(struct dit *d, struct dit_block_text *out, const struct dit_block *block,
+                          const struct tensor *text, struct pool *keep, struct fail *f) {
+    enum err rc = ERR_OK;
+    TRY(take_keys(d, out, text->dim[0], keep, f));
+    TRY(dit_block_text_fill(block, d->dev, out, text, &d->config, f));
 out:
     return rc;
 }
@@ -117,10 +180,29 @@ enum err dit_text_make(struct dit *d, struct dit_text *out, const struct tensor 
     }
     TRY(pool_take_2d(step, &text, N, width, f));
     TRY(embed_text(d, &text, rows_in, step, f));
+    for (int i = 0; i < d->config.n_layers; i++)
+        TRY(fill_text(d, &out->block[i], &d->block[i], &text, keep, f));
+    for (int k = 0; k < d->caps.n_vace; k++)
+        TRY(fill_text(d, &out->vace[k], &d->vace->block[k].block, &text, keep, f));
+out:
+    pool_rewind(step, mark);
+    return rc;
+}
+
+enum err dit_pictures_make(struct dit *d, struct dit_pictures *out, const struct tensor *rows_in,
+                           struct pool *keep, struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(step);
+    struct tensor image;
+    int64_t N = rows_in->dim[0];
+    if (d->caps.image_dim == 0 || rows_in->dim[1] != d->caps.image_dim)
+        return FAIL(f, ERR_BUG, "pictures of %lld columns for a model of %d",
+                    (long long)rows_in->dim[1], d->caps.image_dim);
+    TRY(pool_take_2d(step, &image, N, dit_config_width(&d->config), f));
+    TRY(dit_image_embed(&d->image, d->dev, &image, rows_in, step, f));
     for (int i = 0; i < d->config.n_layers; i++) {
-        TRY(pool_take_2d(keep, &out->block[i].k, N, width, f));
-        TRY(pool_take_2d(keep, &out->block[i].v, N, width, f));
-        TRY(dit_block_text_fill(&d->block[i], d->dev, &out->block[i], &text, &d->config, f));
+        TRY(take_keys(d, &out->block[i], N, keep, f));
+        TRY(dit_block_image_fill(&d->block[i], d->dev, &out->block[i], &image, &d->config, f));
     }
 out:
     pool_rewind(step, mark);
@@ -188,17 +270,46 @@ static struct patch patch_of(const struct dit *d, enum patch_order order) {
     return (struct patch){.t = p[0], .h = p[1], .w = p[2], .order = order};
 }
 
-static enum err embed_patches(struct dit *d, struct tensor *x, const struct tensor *latent,
+/* Cells [N,K] of a volume; scratch that the caller rewinds. */
+static enum err cut_cells(struct dit *d, struct tensor *cells, const struct tensor *volume,
+                          int64_t N, struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct patch patch = patch_of(d, PATCH_C_T_H_W);
+    TRY(pool_take_2d(step, cells, N, tensor_count(volume) / N, f));
+    TRY(op_patchify(d->dev, cells, volume, &patch, f));
+out:
+    return rc;
+}
+
+static enum err embed_patches(struct dit *d, struct tensor *x, const struct dit_input *in,
                               struct pool *step, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(step);
-    struct patch patch = patch_of(d, PATCH_C_T_H_W);
-    struct tensor cells;
-    TRY(pool_take_2d(step, &cells, x->dim[0], tensor_count(latent) / x->dim[0], f));
-    TRY(op_patchify(d->dev, &cells, latent, &patch, f));
+    struct tensor cells, extra;
+    TRY(cut_cells(d, &cells, in->latent, x->dim[0], step, f));
     TRY(op_linear(d->dev, x, &cells, &d->patch, &d->patch_b, ACT_NONE, f));
+    if (in->extra) {
+        TRY(cut_cells(d, &extra, in->extra, x->dim[0], step, f));
+        TRY(op_linear_add(d->dev, x, &extra, &d->patch_extra, NULL, NULL, 0, f));
+    }
 out:
     pool_rewind(step, mark);
+    return rc;
+}
+
+/* c [N,d] of the control branch, or an empty tensor without one. */
+static enum err embed_control(struct dit *d, struct tensor *c, const struct tensor *x,
+                              const struct dit_input *in, struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct tensor cells;
+    *c = (struct tensor){0};
+    if (!in->control) return ERR_OK;
+    TRY(pool_take_2d(step, c, x->dim[0], x->dim[1], f));
+    struct pool_mark mark = pool_mark(step);
+    TRY(cut_cells(d, &cells, in->control->volume, x->dim[0], step, f));
+    TRY(dit_vace_begin(d->vace, d->dev, c, &cells, x, step, f));
+    pool_rewind(step, mark);
+out:
     return rc;
 }
 
@@ -222,16 +333,60 @@ out:
     return rc;
 }
 
+static bool is_volume(const struct tensor *t, const struct tensor *latent, int channels) {
+    return t && t->n_dims == 4 && t->dim[0] == latent->dim[0] && t->dim[1] == latent->dim[1] &&
+           t->dim[2] == latent->dim[2] && t->dim[3] == channels;
+}
+
+/* The adapters above ask a model for what it can do; what it cannot would change nothing, or crash.
+ */
+static enum err check_input(const struct dit *d, const struct dit_input *in, struct fail *f) {
+    const struct dit_caps *c = &d->caps;
+    const struct tensor *control = in->control ? in->control->volume : NULL;
+    if (!is_volume(in->latent, in->latent, d->config.out_channels))
+        return FAIL(f, ERR_BUG, "the latent does not have the %d channels of the model",
+                    d->config.out_channels);
+    if (c->extra_channels ? !is_volume(in->extra, in->latent, c->extra_channels) : !!in->extra)
+        return FAIL(f, ERR_BUG, "the model reads %d channels behind the latent's",
+                    c->extra_channels);
+    if (c->vace_channels ? !is_volume(control, in->latent, c->vace_channels) : !!in->control)
+        return FAIL(f, ERR_BUG, "the model reads a control volume of %d channels",
+                    c->vace_channels);
+    if ((c->image_dim != 0) != (in->pictures != NULL))
+        return FAIL(f, ERR_BUG, "the model attends to %d columns of pictures", c->image_dim);
+    return ERR_OK;
+}
+
+/* All layers of the trunk; c is the state of the control branch. */
+static enum err run_blocks(struct dit *d, struct tensor *x, struct tensor *c,
+                           const struct dit_input *in, const struct dit_block_pass *pass,
+                           struct fail *f) {
+    enum err rc = ERR_OK;
+    int k = 0;
+    for (int i = 0; i < d->config.n_layers; i++) {
+        const struct dit_block_text *image = in->pictures ? &in->pictures->block[i] : NULL;
+        TRY(dit_block_forward(&d->block[i], d->dev, x, &in->text->block[i], image, pass, f));
+        if (k == d->caps.n_vace || d->config.vace_layers.v[k] != i) continue;
+        float scale = in->control->scale ? in->control->scale[k] : 1.0f;
+        TRY(dit_vace_step(&d->vace->block[k], d->dev, c, x, scale, &in->text->vace[k], pass, f));
+        k++;
+    }
+out:
+    return rc;
+}
+
 enum err dit_forward(struct dit *d, struct tensor *out, const struct dit_input *in,
                      struct pool *step, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(step);
     const struct dit_shape *s = in->shape;
     int64_t N = s->T * s->H * s->W;
-    struct tensor x, temb, proj;
+    struct tensor x, c, temb, proj;
     ASSERT(in->times->n >= 1 && in->times->n <= DIT_TIMES_MAX);
+    TRY(check_input(d, in, f));
     TRY(pool_take_2d(step, &x, N, dit_config_width(&d->config), f));
-    TRY(embed_patches(d, &x, in->latent, step, f));
+    TRY(embed_patches(d, &x, in, step, f));
+    TRY(embed_control(d, &c, &x, in, step, f));
     TRY(embed_times(d, &temb, &proj, in->times, step, f));
     struct dit_block_pass pass = {.config = &d->config,
                                   .time = &proj,
@@ -239,8 +394,7 @@ enum err dit_forward(struct dit *d, struct tensor *out, const struct dit_input *
                                   .rope = &s->rope,
                                   .key_bias = in->text->has_bias ? &in->text->key_bias : NULL,
                                   .step = step};
-    for (int i = 0; i < d->config.n_layers; i++)
-        TRY(dit_block_forward(&d->block[i], d->dev, &x, &in->text->block[i], &pass, f));
+    TRY(run_blocks(d, &x, &c, in, &pass, f));
     TRY(project_out(d, out, &x, &temb, in->times, step, f));
 out:
     pool_rewind(step, mark);
@@ -255,10 +409,16 @@ double dit_bytes(const struct dit *d, int64_t F, int64_t h, int64_t w) {
     /* x and the scratch of a block: n, q, k, v and the wide one; afterwards the cells of the head,
      * which find room in the same place; a row of positions; the number of its timestep. */
     double per_token = 5 * width + c->ffn_dim + c->head_dim + 1;
+    if (d->vace) per_token += width; /* the state of the control branch */
     return n_tokens * per_token * sizeof(float);
 }
 
 double dit_text_bytes(const struct dit *d, int64_t n_rows) {
+    int n_blocks = d->config.n_layers + d->caps.n_vace;
+    return 2.0 * n_blocks * (double)n_rows * (double)dit_config_width(&d->config) * sizeof(float);
+}
+
+double dit_pictures_bytes(const struct dit *d, int64_t n_rows) {
     return 2.0 * d->config.n_layers * (double)n_rows * (double)dit_config_width(&d->config) *
            sizeof(float);
 }

@@ -1,12 +1,15 @@
 /* dit.h - WanTransformer3DModel: noisy latents, timesteps and text to a velocity.
  *
+ * What else a model can be told is in `caps`, by the tensors that its files hold: channels behind
+ * the latent's (Wan I2V), rows of pictures (Wan 2.1 I2V), a control volume (VACE).
  * Sizes come from config.json and are checked against the tensors. Timesteps are on the scale
  * 0..1000, one for all tokens or one per token (few distinct values; the time network runs once
  * for each). Works on the thread of its device. */
 #ifndef ENGINE_DIT_H
 #define ENGINE_DIT_H
 
-#include "engine/dit_block.h"
+#include "engine/dit_image.h"
+#include "engine/dit_vace.h"
 
 enum { DIT_TIMES_MAX = 256 };
 
@@ -16,10 +19,13 @@ struct dit {
     struct device *dev;
     float *wave; /* host [DIT_TIMES_MAX,freq_dim]: a pass allocates nothing */
     struct tensor patch, patch_b;
+    struct tensor patch_extra; /* the columns of the extra channels */
     struct tensor time_1, time_1b, time_2, time_2b, time_proj, time_proj_b;
     struct tensor text_1, text_1b, text_2, text_2b;
     struct tensor mod; /* [1,2,d] of the head */
     struct tensor out, out_b;
+    struct dit_image_net image;
+    struct dit_vace *vace; /* NULL without a control branch */
     struct dit_block block[DIT_CONFIG_LAYERS_MAX];
 };
 
@@ -27,8 +33,14 @@ struct dit {
  * padding rows (they are equal; its logits get log of their number, which is exact). */
 struct dit_text {
     struct dit_block_text block[DIT_CONFIG_LAYERS_MAX];
+    struct dit_block_text vace[DIT_CONFIG_LAYERS_MAX]; /* of the control blocks */
     struct tensor key_bias;
     bool has_bias;
+};
+
+/* Pictures, ready for all steps and for both passes of guidance. */
+struct dit_pictures {
+    struct dit_block_text block[DIT_CONFIG_LAYERS_MAX];
 };
 
 /* The token grid of one canvas. */
@@ -49,6 +61,10 @@ struct dit_input {
     const struct dit_times *times;
     const struct dit_text *text;
     const struct dit_shape *shape;
+    /* What the caps ask for, else NULL: ERR_BUG when one is missing or too many. */
+    const struct tensor *extra; /* [F,h,w,extra_channels], behind the channels of the latent */
+    const struct dit_pictures *pictures;
+    const struct dit_vace_control *control;
 };
 
 /* Weights go to `pool`. The caller owns *out: dit_close(). */
@@ -60,6 +76,10 @@ void dit_close(struct dit *d); /* NULL is fine; the weights stay with their pool
  * scratch comes from `step`. */
 MUST_CHECK enum err dit_text_make(struct dit *d, struct dit_text *out, const struct tensor *rows,
                                   int n_rows, struct pool *keep, struct pool *step, struct fail *f);
+/* rows f32 [Ni,image_dim] of the image encoder, in device memory. */
+MUST_CHECK enum err dit_pictures_make(struct dit *d, struct dit_pictures *out,
+                                      const struct tensor *rows, struct pool *keep,
+                                      struct pool *step, struct fail *f);
 /* F,h,w of the latent; ERR_INPUT when patches do not fit or positions run out. */
 MUST_CHECK enum err dit_shape_make(struct dit *d, struct dit_shape *out, int64_t F, int64_t h,
                                    int64_t w, struct pool *keep, struct fail *f);
@@ -69,8 +89,9 @@ MUST_CHECK enum err dit_forward(struct dit *d, struct tensor *out, const struct 
 /* Bytes of device memory that positions and one forward pass of a latent [F,h,w] take. Floating
  * point, because it must also be an answer to sizes that are out of all reason. */
 double dit_bytes(const struct dit *d, int64_t F, int64_t h, int64_t w);
-/* Bytes that the words of one prompt keep. */
+/* Bytes that the words of one prompt keep; those of pictures. */
 double dit_text_bytes(const struct dit *d, int64_t n_rows);
+double dit_pictures_bytes(const struct dit *d, int64_t n_rows);
 /* Sinusoid of a timestep, cosines first; dim is even. For tests. */
 void dit_time_sinusoid(float *out, double t, int dim);
 

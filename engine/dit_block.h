@@ -2,7 +2,7 @@
  *
  *   M = scale_shift_table + time projection, rows: shift, scale, gate (attention); the same (ffn)
  *   x += gate * self_attention(norm(x) * (1 + scale) + shift)
- *   x += cross_attention(norm(x; affine), text)
+ *   x += cross_attention(norm(x; affine), text [, image])
  *   x += gate * ffn(norm(x) * (1 + scale) + shift) */
 #ifndef ENGINE_DIT_BLOCK_H
 #define ENGINE_DIT_BLOCK_H
@@ -15,6 +15,8 @@ enum { DIT_BLOCK_MOD_ROWS = 6 };
 struct dit_block_attention {
     struct tensor q, q_b, k, k_b, v, v_b, out, out_b;
     struct tensor norm_q, norm_k; /* over all heads together */
+    /* Of the rows of pictures, of models that have them (Wan 2.1 I2V); else no data. */
+    struct tensor add_k, add_k_b, add_v, add_v_b, norm_add_k;
 };
 
 struct dit_block {
@@ -24,7 +26,7 @@ struct dit_block {
     struct tensor mod;                      /* [1,6,d] */
 };
 
-/* Keys and values of the text for one block: made once per prompt. */
+/* Keys and values of the text, or of pictures, for one block: made once per prompt. */
 struct dit_block_text {
     struct tensor k, v; /* [Nk,d] */
 };
@@ -45,9 +47,14 @@ MUST_CHECK enum err dit_block_bind(struct dit_block *b, struct weights *w, const
 MUST_CHECK enum err dit_block_text_fill(const struct dit_block *b, struct device *dev,
                                         struct dit_block_text *out, const struct tensor *text,
                                         const struct dit_config *c, struct fail *f);
-/* x [N,d] in place. */
+/* The same of rows [Ni,d] of pictures (after the image embedder). */
+MUST_CHECK enum err dit_block_image_fill(const struct dit_block *b, struct device *dev,
+                                         struct dit_block_text *out, const struct tensor *image,
+                                         const struct dit_config *c, struct fail *f);
+/* x [N,d] in place. `image` is NULL where the model has no rows of pictures. */
 MUST_CHECK enum err dit_block_forward(const struct dit_block *b, struct device *dev,
                                       struct tensor *x, const struct dit_block_text *text,
+                                      const struct dit_block_text *image,
                                       const struct dit_block_pass *pass, struct fail *f);
 /* out [R,M,d] = table [1,M,d] + time [R,M,d]; time [R,1,d] is added to every row. */
 MUST_CHECK enum err dit_block_add_mod(struct device *dev, struct tensor *out,

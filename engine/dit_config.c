@@ -129,6 +129,9 @@ enum err dit_config_caps(struct dit_caps *out, struct dit_config *c, const struc
         out->n_vace++;
     }
     if (!out->vace_channels) return ERR_OK;
+    if (out->image_dim)
+        return FAIL(f, ERR_UNSUPPORTED, "%.160s: a control branch that attends to pictures",
+                    w->folder);
     if (out->n_vace == 0)
         return FAIL(f, ERR_CORRUPT, "%.160s: vace_blocks.0.proj_out.weight is missing", w->folder);
     if (c->vace_layers.n == 0) spread_vace(c, out->n_vace);

@@ -62,9 +62,15 @@ static void fill_caps(struct engine *e) {
 /* Parts of one folder must speak of the same sizes. */
 static enum err check_parts(const struct engine *e, struct fail *f) {
     const struct dit_config *d = &e->dit->config;
-    if (d->in_channels != e->vae->config.z_dim)
-        return FAIL(f, ERR_CORRUPT, "%.160s: the vae makes %d channels, the transformer reads %d",
-                    e->folder.path, e->vae->config.z_dim, d->in_channels);
+    if (d->out_channels != e->vae->config.z_dim)
+        return FAIL(f, ERR_CORRUPT, "%.160s: the vae makes %d channels, the transformer %d",
+                    e->folder.path, e->vae->config.z_dim, d->out_channels);
+    const struct dit_caps *c = &e->dit->caps;
+    if (c->extra_channels || c->image_dim || c->vace_channels || e->folder.has_low_expert)
+        return FAIL(f, ERR_UNSUPPORTED,
+                    "%.120s: a model that is told pictures, a control volume or has two experts; "
+                    "nothing drives it yet",
+                    e->folder.path);
     if (d->text_dim != e->text->config.d_model)
         return FAIL(f, ERR_CORRUPT,
                     "%.140s: the text encoder makes rows of %d, the transformer reads %d",

@@ -76,8 +76,23 @@ HOT vec vec_gelu_tanh(vec x) {
     return x / (VEC_SET1(1.0f) + vec_exp(u));
 }
 
+/* 0.5 x (1 + erf(x / sqrt 2)); erf by Abramowitz and Stegun 7.1.26, off by 1.5e-7 at most. */
+HOT vec vec_gelu_erf(vec x) {
+    const vec one = VEC_SET1(1.0f);
+    vec z = VEC_MAX(x, -x) * VEC_SET1(0.70710678f);
+    vec t = one / VEC_FMA(VEC_SET1(0.3275911f), z, one);
+    vec p = VEC_SET1(1.061405429f);
+    p = VEC_FMA(p, t, VEC_SET1(-1.453152027f));
+    p = VEC_FMA(p, t, VEC_SET1(1.421413741f));
+    p = VEC_FMA(p, t, VEC_SET1(-0.284496736f));
+    p = VEC_FMA(p, t, VEC_SET1(0.254829592f));
+    vec tail = VEC_SET1(0.5f) * VEC_MAX(x, -x) * p * t * vec_exp(-z * z);
+    return VEC_MAX(x, x - x) - tail; /* x > 0: x - tail; x < 0: -tail */
+}
+
 HOT vec vec_act(vec x, enum act act) {
     if (act == ACT_SILU) return vec_silu(x);
     if (act == ACT_GELU_TANH) return vec_gelu_tanh(x);
+    if (act == ACT_GELU_ERF) return vec_gelu_erf(x);
     return x;
 }

@@ -101,7 +101,8 @@ static void compare(struct fixture *x, const char *golden, const float *got, dou
 
 /* The velocity in host memory, for mem_free(). */
 static float *forward(struct fixture *x, const struct dit_times *times) {
-    struct dit_input in = {&x->latent, times, &x->text, &x->shape};
+    struct dit_input in = {
+        .latent = &x->latent, .times = times, .text = &x->text, .shape = &x->shape};
     float *host = mem_take((size_t)x->n_values, sizeof *host);
     CHECK_OK(dit_forward(x->dit, &x->out, &in, &x->step, &x->f), &x->f);
     op_download(&x->dev, host, &x->out);
@@ -238,7 +239,7 @@ static void noise_belongs_to_places_of_the_clip(void) {
  * allocation would fail, and no pass does. */
 static void check_allocations(struct fixture *x) {
     struct dit_times t = {.n = 1, .value = {500}};
-    struct dit_input in = {&x->latent, &t, &x->text, &x->shape};
+    struct dit_input in = {.latent = &x->latent, .times = &t, .text = &x->text, .shape = &x->shape};
     CHECK_OK(dit_forward(x->dit, &x->out, &in, &x->step, &x->f), &x->f);
     int64_t before = x->dev.n_allocs;
     mem_fail_nth(1);
