@@ -6,9 +6,10 @@
 #include "engine/half.h"
 #include "engine/op.h"
 
-/* Element i of a real tensor. */
+/* Element i of a tensor of f32, bf16 or f16. */
 static inline float backend_host_get(const struct tensor *t, int64_t i) {
     if (t->dtype == DTYPE_BF16) return half_bf16(((const uint16_t *)t->data)[i]);
+    if (t->dtype == DTYPE_F16) return half_f16(((const uint16_t *)t->data)[i]);
     return ((const float *)t->data)[i];
 }
 

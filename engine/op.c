@@ -29,6 +29,11 @@ static int is_real(const struct tensor *t) {
     return t->data && (t->dtype == DTYPE_F32 || t->dtype == DTYPE_BF16) && t->layout == LAYOUT_ROWS;
 }
 
+/* Rows of weights as they lie in a file. */
+static int is_rows(const struct tensor *t) {
+    return is_real(t) || (t->data && t->dtype == DTYPE_F16 && t->layout == LAYOUT_ROWS);
+}
+
 static int is_vector(const struct tensor *t, int64_t n) {
     return !t || (is_f32(t) && tensor_count(t) == n);
 }
@@ -71,7 +76,7 @@ void op_pack(struct device *dev, struct tensor *w, const float *rows, int64_t fi
 
 static enum err linear_check(const struct tensor *out, const struct tensor *x,
                              const struct tensor *w, const struct tensor *b, struct fail *f) {
-    WANT_SHAPES(is_real(x) && (is_real(w) || (w->data && w->layout == LAYOUT_PACKED)) &&
+    WANT_SHAPES(is_real(x) && (is_rows(w) || (w->data && w->layout == LAYOUT_PACKED)) &&
                     w->n_dims == 2 && tensor_n_cols(x) == w->dim[1],
                 "linear: x and w", x, w);
     WANT_SHAPES(is_real(out) && tensor_n_rows(out) == tensor_n_rows(x) &&

@@ -166,7 +166,8 @@ enum { OP_PACK_ROWS = 64 };
 size_t op_packed(struct device *dev, struct tensor *w);
 void op_pack(struct device *dev, struct tensor *w, const float *rows, int64_t first, int64_t n);
 
-/* out [N,O] = act(x [N,K] * w [O,K]^T + b [O]); w is packed, or f32 or bf16 rows; b f32 or NULL. */
+/* out [N,O] = act(x [N,K] * w [O,K]^T + b [O]); w is packed, or rows of f32, bf16 or f16; b f32
+ * or NULL. */
 MUST_CHECK enum err op_linear(struct device *dev, struct tensor *out, const struct tensor *x,
                               const struct tensor *w, const struct tensor *b, enum act act,
                               struct fail *f);
