@@ -8,6 +8,7 @@
 #include "engine/backend_host.h"
 #include "engine/backend_ref_volume.h"
 #include "engine/cpu/cpu_attention.h"
+#include "engine/cpu/cpu_blas.h"
 #include "engine/cpu/cpu_conv.h"
 
 /* Fewer elements than this are not worth waking a thread. */
@@ -19,6 +20,7 @@ struct cpu {
     struct cpu_pool *pool;
     struct cpu_blas blas;
     const struct cpu_vec *vec;
+    struct cpu_conv conv;
 };
 
 static struct cpu *cpu_of(struct device *dev) {
@@ -36,6 +38,15 @@ static void cpu_close(struct device *dev) {
     dev->self = NULL;
 }
 
+/* Kernels of convolutions are of the type of the activations where the processor multiplies it. */
+static void open_conv(struct cpu *c, const struct device *dev, const char *isa) {
+    bool is_all = !isa || strcmp(isa, "avx512bf16") == 0;
+    c->conv = (struct cpu_conv){.pool = c->pool, .vec = c->vec};
+    c->conv.plain = cpu_tile_find(DTYPE_F32, is_all ? NULL : isa);
+    c->conv.tile = is_all ? cpu_tile_find(device_activation(dev), NULL) : NULL;
+    if (!c->conv.tile) c->conv.tile = c->conv.plain;
+}
+
 static enum err cpu_open(struct device *dev, const struct device_opts *opts, struct fail *f) {
     enum err rc = ERR_OK;
     struct cpu *c = mem_take(1, sizeof *c);
@@ -48,6 +59,7 @@ static enum err cpu_open(struct device *dev, const struct device_opts *opts, str
     dev->precision = opts->precision == PRECISION_AUTO ? PRECISION_F32 : opts->precision;
     TRY(cpu_blas_open(&c->blas, f));
     TRY(cpu_pool_open(&c->pool, opts->n_threads, f));
+    open_conv(c, dev, opts->isa);
 out:
     if (rc != ERR_OK) cpu_close(dev);
     return rc;
@@ -358,17 +370,21 @@ static enum err cpu_linear(struct device *dev, struct tensor *out, const struct 
 }
 
 /* Matrices lie as bf16 rows when products are bf16, else as f32 rows; kernels of convolutions are
- * packed when they run. */
+ * packed. */
 static size_t cpu_packed(struct device *dev, struct tensor *w) {
-    w->dtype = w->n_dims == 2 && device_activation(dev) == DTYPE_BF16 ? DTYPE_BF16 : DTYPE_F32;
-    w->layout = LAYOUT_ROWS;
-    return tensor_bytes(w);
+    const struct cpu_tile_kind *kind = cpu_of(dev)->conv.tile;
+    w->layout = w->n_dims == 5 ? LAYOUT_PACKED : LAYOUT_ROWS;
+    w->dtype = w->n_dims == 5 ? kind->dtype : device_activation(dev);
+    return w->n_dims == 5 ? cpu_conv_packed(kind, w) : tensor_bytes(w);
 }
 
 static void cpu_pack(struct device *dev, struct tensor *w, const float *rows, int64_t first,
                      int64_t n) {
     int64_t K = tensor_count(w) / (w->dim[0] ? w->dim[0] : 1);
-    (void)dev;
+    if (w->layout == LAYOUT_PACKED) {
+        cpu_conv_pack(cpu_of(dev)->conv.tile, w, rows, first, n);
+        return;
+    }
     for (int64_t i = 0; i < n * K; i++)
         backend_host_set(w, first * K + i, rows[i]);
 }
@@ -390,28 +406,9 @@ static enum err cpu_attention_op(struct device *dev, struct tensor *out, const s
     return rc;
 }
 
-/* Doubled pixels are copied first, and what is added is added afterwards. */
 static enum err cpu_conv_op(struct device *dev, struct tensor *out, const struct tensor *x,
-                            const struct conv_opts *opts, struct fail *f) {
-    struct wide w = {.cpu = dev->self};
-    struct conv_opts o = *opts;
-    const struct tensor *in[2] = {x, o.cache};
-    for (int i = 0; i < 2; i++) {
-        in[i] = wide_in(&w, in[i]);
-        if (!in[i] || !o.is_doubled) continue;
-        struct tensor shape = *in[i];
-        shape.dim[1] *= 2, shape.dim[2] *= 2;
-        struct tensor *large = wide_room(&w, &shape);
-        backend_ref_volume_upsample2(dev, large, in[i]);
-        in[i] = large;
-    }
-    o.cache = in[1];
-    struct tensor *to = o.add ? wide_room(&w, out) : wide_out(&w, out);
-    enum err rc = cpu_conv_run(w.cpu->pool, w.cpu->vec, to, in[0], &o, f);
-    for (int64_t i = 0, n = rc == ERR_OK && o.add ? tensor_count(out) : 0; i < n; i++)
-        backend_host_set(out, i, backend_host_get(o.add, i) + ((const float *)to->data)[i]);
-    wide_end(&w);
-    return rc;
+                            const struct conv_opts *o, struct fail *f) {
+    return cpu_conv_run(&cpu_of(dev)->conv, out, x, o, f);
 }
 
 /* What only moves numbers, or runs once per clip, is shared with the oracle. */

@@ -5,7 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
-#include "engine/cpu/cpu_conv.h"
+#include "engine/cpu/cpu_vec.h"
 #include "engine/half.h"
 #include "engine/op.h"
 #include "engine/rng.h"
@@ -207,55 +207,7 @@ static void elements_agree(void) {
     }
 }
 
-struct conv_row {
-    int64_t T, H, W, C, O, kt, kh, kw;
-    int cache, stride_t, stride_s;
-};
-
-static const struct conv_row conv_rows[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1},     {1, 5, 3, 2, 3, 3, 3, 3, 2, 1, 1},
-    {4, 7, 9, 5, 12, 3, 3, 3, 2, 1, 1},    {2, 6, 10, 16, 17, 3, 3, 3, 2, 1, 1},
-    {1, 20, 33, 24, 48, 3, 3, 3, 2, 1, 1}, {3, 8, 12, 6, 64, 1, 3, 3, 0, 1, 2},
-    {4, 5, 6, 32, 32, 3, 1, 1, 1, 2, 1},   {2, 4, 40, 33, 130, 3, 1, 1, 2, 1, 1},
-    {1, 9, 16, 96, 96, 3, 3, 3, 2, 1, 1},  {1, 2, 2, 40, 160, 1, 3, 3, 0, 1, 1},
-    {2, 10, 14, 20, 16, 1, 3, 3, 0, 1, 2}, {1, 11, 13, 16, 3, 3, 3, 3, 2, 1, 1},
-    {5, 3, 3, 4, 5, 3, 3, 3, 1, 1, 1},
-};
-
-static void check_conv(const struct conv_row *r, const struct cpu_vec *vec, struct cpu_pool *pool) {
-    struct tensor x = random_nd(4, (int64_t[]){r->T, r->H, r->W, r->C});
-    struct tensor cache = random_nd(4, (int64_t[]){r->cache, r->H, r->W, r->C});
-    struct tensor w = weight_nd(5, (int64_t[]){r->O, r->kt, r->kh, r->kw, r->C});
-    struct tensor b = random_1d(r->O);
-    int64_t T = (r->cache + r->T - r->kt) / r->stride_t + 1;
-    struct tensor got = random_nd(4, (int64_t[]){T, r->H / r->stride_s, r->W / r->stride_s, r->O});
-    struct tensor want = like(&got);
-    struct conv_opts o = {.w = &w,
-                          .b = r->O % 2 ? NULL : &b,
-                          .cache = r->cache ? &cache : NULL,
-                          .stride_t = r->stride_t,
-                          .stride_s = r->stride_s,
-                          .act = r->O % 3 ? ACT_NONE : ACT_SILU};
-    char what[64];
-    snprintf(what, sizeof what, "conv, %s", vec->name);
-    ok(cpu_conv_run(pool, vec, &got, &x, &o, NULL));
-    ok(op_conv(&ref, &want, &x, &o, NULL));
-    compare(what, &got, &want, r->kt * r->kh * r->kw * r->C);
-}
-
 static const char *const isas[] = {"base", "avx2", "avx512"};
-
-static void convolution_agrees_on_every_instruction_set(void) {
-    struct cpu_pool *pool = NULL;
-    ok(cpu_pool_open(&pool, 3, NULL));
-    for (int v = 0; v < COUNT_OF(isas); v++) {
-        const struct cpu_vec *vec = cpu_vec_find(isas[v]);
-        for (int i = 0; vec && i < COUNT_OF(conv_rows); i++)
-            check_conv(&conv_rows[i], vec, pool);
-        if (!vec) printf("     %s is not in this processor\n", isas[v]);
-    }
-    cpu_pool_close(pool);
-}
 
 static void row_loops_agree_on_every_instruction_set(void) {
     for (int v = 0; v < COUNT_OF(isas); v++) {
@@ -538,7 +490,6 @@ static const struct test tests[] = {
     TEST(modulation_agrees),
     TEST(rope_agrees),
     TEST(elements_agree),
-    TEST(convolution_agrees_on_every_instruction_set),
     TEST(row_loops_agree_on_every_instruction_set),
     TEST(exp_is_accurate_over_its_range),
     TEST(volume_ops_agree),

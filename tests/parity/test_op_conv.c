@@ -1,0 +1,229 @@
+/* Convolution: every instruction set against the oracle, over odd shapes, in f32 and in bf16.
+ *
+ * The oracle gets the same numbers (rounded to bf16 where the device rounds them) and sums
+ * in double, so what may differ is the order of f32 sums, 4 eps sqrt(K) (1 + |want|), and one
+ * rounding of the result when that is bf16: half a unit of 2^-8. */
+#include <math.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "engine/half.h"
+#include "engine/op.h"
+#include "engine/rng.h"
+#include "tests/lib/check.h"
+
+enum { BUFFERS_MAX = 16, SEED = 11 };
+
+static struct device ref;
+static void *held[BUFFERS_MAX];
+static int n_held;
+static uint64_t stream;
+
+static void *take(size_t bytes) {
+    ASSERT(n_held < BUFFERS_MAX);
+    void *p = mem_take_aligned(bytes ? bytes : 4);
+    ASSERT(p);
+    return held[n_held++] = p;
+}
+
+static void drop_all(void) {
+    while (n_held > 0)
+        mem_free_aligned(held[--n_held]);
+}
+
+static float get(const struct tensor *t, int64_t i) {
+    return t->dtype == DTYPE_BF16 ? half_bf16(((const uint16_t *)t->data)[i])
+                                  : ((const float *)t->data)[i];
+}
+
+static struct tensor empty(enum dtype dtype, int n_dims, const int64_t *dims) {
+    struct tensor t = tensor_of(NULL, dtype, n_dims, dims);
+    t.data = take(tensor_bytes(&t));
+    memset(t.data, 0, tensor_bytes(&t));
+    return t;
+}
+
+/* What the kernels for bf16 make of f32. */
+static void round_to_bf16(struct tensor *t) {
+    for (int64_t i = 0; t->dtype == DTYPE_F32 && i < tensor_count(t); i++)
+        ((float *)t->data)[i] = half_bf16(half_to_bf16(get(t, i)));
+}
+
+static struct tensor random_of(enum dtype dtype, int n_dims, const int64_t *dims, double scale) {
+    struct tensor t = empty(dtype, n_dims, dims);
+    int64_t n = tensor_count(&t);
+    float *v = mem_take((size_t)(n ? n : 1), sizeof *v);
+    rng_normal_fill(SEED, ++stream, 0, v, n);
+    for (int64_t i = 0; i < n; i++) {
+        float x = v[i] * (float)scale;
+        if (dtype == DTYPE_BF16)
+            ((uint16_t *)t.data)[i] = half_to_bf16(x);
+        else
+            ((float *)t.data)[i] = x;
+    }
+    mem_free(v);
+    return t;
+}
+
+/* As the device keeps it, in the pieces that the loader gives. */
+static struct tensor packed_of(struct device *dev, const struct tensor *w) {
+    struct tensor p = tensor_of(NULL, DTYPE_F32, 5, w->dim);
+    int64_t K = tensor_count(w) / w->dim[0];
+    p.data = take(op_packed(dev, &p));
+    for (int64_t first = 0; first < w->dim[0]; first += OP_PACK_ROWS) {
+        int64_t n = w->dim[0] - first < OP_PACK_ROWS ? w->dim[0] - first : OP_PACK_ROWS;
+        op_pack(dev, &p, (const float *)w->data + first * K, first, n);
+    }
+    return p;
+}
+
+struct row {
+    int64_t T, H, W, C, O, kt, kh, kw;
+    int cache, stride_t, stride_s;
+    bool is_doubled;
+};
+
+static const struct row rows[] = {
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, false},     {1, 5, 3, 2, 3, 3, 3, 3, 2, 1, 1, false},
+    {4, 7, 9, 5, 12, 3, 3, 3, 2, 1, 1, false},    {2, 6, 10, 16, 17, 3, 3, 3, 2, 1, 1, false},
+    {1, 20, 33, 24, 48, 3, 3, 3, 2, 1, 1, false}, {3, 8, 12, 6, 64, 1, 3, 3, 0, 1, 2, false},
+    {4, 5, 6, 32, 32, 3, 1, 1, 1, 2, 1, false},   {2, 4, 40, 33, 130, 3, 1, 1, 2, 1, 1, false},
+    {1, 9, 16, 96, 96, 3, 3, 3, 2, 1, 1, false},  {1, 2, 2, 40, 160, 1, 3, 3, 0, 1, 1, false},
+    {2, 10, 14, 20, 16, 1, 3, 3, 0, 1, 2, false}, {1, 11, 13, 16, 3, 3, 3, 3, 2, 1, 1, false},
+    {5, 3, 3, 4, 5, 3, 3, 3, 1, 1, 1, false},     {2, 5, 7, 6, 9, 1, 3, 3, 0, 1, 1, true},
+    {1, 4, 30, 48, 80, 1, 3, 3, 0, 1, 1, true},   {1, 3, 5, 3, 20, 3, 3, 3, 2, 1, 1, true},
+    {1, 1, 25, 7, 40, 1, 1, 1, 0, 1, 1, false},   {1, 3, 4, 520, 33, 3, 3, 3, 2, 1, 1, false},
+};
+
+/* What varies beside the shape. */
+struct form {
+    enum dtype x, out, add;
+    bool is_packed, has_add, adds_to_itself;
+};
+
+static const struct form forms[] = {
+    {DTYPE_F32, DTYPE_F32, DTYPE_F32, true, false, false},
+    {DTYPE_F32, DTYPE_F32, DTYPE_F32, false, true, false},
+    {DTYPE_F32, DTYPE_F32, DTYPE_F32, true, true, true},
+    {DTYPE_BF16, DTYPE_BF16, DTYPE_BF16, true, true, false},
+    {DTYPE_BF16, DTYPE_BF16, DTYPE_BF16, true, true, true},
+    {DTYPE_BF16, DTYPE_F32, DTYPE_BF16, true, true, false},
+    {DTYPE_F32, DTYPE_BF16, DTYPE_F32, true, true, false},
+    {DTYPE_BF16, DTYPE_F32, DTYPE_F32, false, false, false},
+};
+
+static void compare(const char *what, const struct tensor *got, const struct tensor *want,
+                    int64_t K) {
+    double worst = 0, limit = 4 * 1.2e-7 * sqrt((double)K);
+    char shape[TENSOR_SHAPE_TEXT_MAX];
+    if (got->dtype == DTYPE_BF16) limit += 1.0 / 256;
+    for (int64_t i = 0, n = tensor_count(want); i < n; i++) {
+        double w = (double)get(want, i), e = fabs((double)get(got, i) - w) / (1 + fabs(w));
+        worst = e > worst || e != e ? e : worst;
+    }
+    printf("     %-28s %-20s error %.2e of %.2e\n", what, tensor_shape_text(want, shape), worst,
+           limit);
+    CHECK_NEAR(worst, 0, limit);
+}
+
+static void check(struct device *dev, const char *isa, const struct row *r, const struct form *m) {
+    struct fail f = {0};
+    int64_t K = r->kt * r->kh * r->kw * r->C, times = r->is_doubled ? 2 : 1;
+    struct tensor x = random_of(m->x, 4, (int64_t[]){r->T, r->H, r->W, r->C}, 1);
+    struct tensor cache = random_of(m->x, 4, (int64_t[]){r->cache, r->H, r->W, r->C}, 1);
+    struct tensor w =
+        random_of(DTYPE_F32, 5, (int64_t[]){r->O, r->kt, r->kh, r->kw, r->C}, 1 / sqrt((double)K));
+    struct tensor b = random_of(DTYPE_F32, 1, &r->O, 1);
+    int64_t T = (r->cache + r->T - r->kt) / r->stride_t + 1;
+    int64_t dims[] = {T, r->H * times / r->stride_s, r->W * times / r->stride_s, r->O};
+    struct tensor add = random_of(m->adds_to_itself ? m->out : m->add, 4, dims, 1);
+    struct tensor want = empty(DTYPE_F32, 4, dims);
+    struct tensor packed = m->is_packed ? packed_of(dev, &w) : w;
+    if (packed.dtype == DTYPE_BF16) {
+        round_to_bf16(&w);
+        round_to_bf16(&x);
+        round_to_bf16(&cache);
+    }
+    struct conv_opts o = {.w = &w,
+                          .b = r->O % 2 ? NULL : &b,
+                          .cache = r->cache ? &cache : NULL,
+                          .stride_t = r->stride_t,
+                          .stride_s = r->stride_s,
+                          .is_doubled = r->is_doubled,
+                          .act = r->O % 3 ? ACT_NONE : ACT_SILU,
+                          .add = m->has_add ? &add : NULL};
+    CHECK_OK(op_conv(&ref, &want, &x, &o, &f), &f);
+    struct tensor got = m->adds_to_itself ? add : empty(m->out, 4, dims);
+    o.w = &packed;
+    CHECK_OK(op_conv(dev, &got, &x, &o, &f), &f);
+    char what[64];
+    snprintf(what, sizeof what, "conv, %s%s", isa, got.dtype == DTYPE_BF16 ? ", bf16 out" : "");
+    compare(what, &got, &want, K);
+    drop_all();
+}
+
+struct way {
+    const char *isa;
+    enum precision precision;
+};
+
+static const struct way ways[] = {{"base", PRECISION_F32},
+                                  {"avx2", PRECISION_F32},
+                                  {"avx512", PRECISION_F32},
+                                  {"avx2", PRECISION_BF16},
+                                  {NULL, PRECISION_BF16}};
+
+static bool open_way(struct device *dev, const struct way *way, int n_threads) {
+    struct fail f = {0};
+    struct device_opts o = {.n_threads = n_threads, .precision = way->precision, .isa = way->isa};
+    if (device_open(dev, "cpu", &o, &f) == ERR_OK) return true;
+    printf("     %s: %s\n", way->isa ? way->isa : "all", f.text);
+    return false;
+}
+
+static void convolution_agrees_on_every_instruction_set(void) {
+    for (int v = 0; v < COUNT_OF(ways); v++) {
+        struct device dev;
+        char name[32];
+        if (!open_way(&dev, &ways[v], 3)) continue;
+        snprintf(name, sizeof name, "%s, %s", ways[v].isa ? ways[v].isa : "all",
+                 device_precision_name(dev.precision));
+        for (int i = 0; i < COUNT_OF(rows); i++)
+            for (int k = 0; k < COUNT_OF(forms); k++)
+                if ((i + k) % 3 == 0) check(&dev, name, &rows[i], &forms[k]);
+        device_close(&dev);
+    }
+}
+
+/* Tiles move between threads, sums do not. */
+static void threads_do_not_change_a_byte(void) {
+    int64_t xd[] = {2, 21, 37, 48}, wd[] = {80, 3, 3, 3, 48}, od[] = {2, 21, 37, 80};
+    int64_t cd[] = {2, 21, 37, 48};
+    struct tensor x = random_of(DTYPE_BF16, 4, xd, 1), cache = random_of(DTYPE_BF16, 4, cd, 1);
+    struct tensor w = random_of(DTYPE_F32, 5, wd, 0.03), first = empty(DTYPE_F32, 4, od);
+    for (int n = 1; n <= 5; n += 2) {
+        struct device dev;
+        struct fail f = {0};
+        if (!open_way(&dev, &ways[4], n)) break;
+        struct tensor packed = packed_of(&dev, &w), got = n == 1 ? first : empty(DTYPE_F32, 4, od);
+        struct conv_opts o = {.w = &packed, .cache = &cache, .stride_t = 1, .stride_s = 1};
+        CHECK_OK(op_conv(&dev, &got, &x, &o, &f), &f);
+        CHECK(memcmp(got.data, first.data, tensor_bytes(&got)) == 0);
+        device_close(&dev);
+    }
+    drop_all();
+}
+
+static const struct test tests[] = {
+    TEST(convolution_agrees_on_every_instruction_set),
+    TEST(threads_do_not_change_a_byte),
+};
+
+int main(int argc, char **argv) {
+    struct fail f = {0};
+    if (device_open(&ref, "ref", &(struct device_opts){0}, &f) != ERR_OK) return 1;
+    int rc = check_main(tests, COUNT_OF(tests), argc, argv);
+    device_close(&ref);
+    return rc;
+}
