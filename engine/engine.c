@@ -176,8 +176,7 @@ static double window_bytes(const struct engine *e, const struct canvas *c) {
     struct window_plan plan = engine_window_plan(e, dims[0]);
     int64_t n = window_at(&plan, window_count(&plan) - 1).n;
     struct vae_shape one_latent = {.T = 1, .H = dims[1], .W = dims[2]};
-    struct denoise_canvas canvas = {.L = n, .h = dims[1], .w = dims[2], .C = dims[3]};
-    double denoise = denoise_bytes(e->dit, &canvas);
+    double denoise = flow_bytes(e->dit, n, dims[1], dims[2]);
     double decode = vae_stream_bytes(e->vae, VAE_DECODE, &one_latent);
     return 2 * dit_text_bytes(e->dit, ENGINE_TEXT_ROWS) + (denoise > decode ? denoise : decode);
 }
@@ -321,18 +320,44 @@ out:
     return rc;
 }
 
+static const enum sampler_kind samplers[ENGINE_SOLVER_COUNT] = {
+    [ENGINE_SOLVER_UNIPC] = SAMPLER_UNIPC,
+    [ENGINE_SOLVER_EULER] = SAMPLER_EULER,
+    [ENGINE_SOLVER_RENOISE] = SAMPLER_RENOISE,
+};
+
+/* A list, of the caller or of the folder, or the grid of the solver. */
 static enum err make_schedule(const struct engine *e, struct denoise_opts *o,
                               const struct engine_params *p, struct fail *f) {
+    enum err rc = ERR_OK;
     const struct engine_caps *c = &e->caps;
-    const struct json_reals *list = &e->folder.sigmas;
+    const struct json_reals *own = &e->folder.sigmas;
     enum engine_solver solver = p->solver ? p->solver : c->solver;
     int n = p->n_steps > 0 ? p->n_steps : c->n_steps;
     double shift = p->shift > 0 ? p->shift : c->shift;
-    o->kind = solver == ENGINE_SOLVER_EULER ? SAMPLER_EULER : SAMPLER_UNIPC;
-    if (list->n == n && solver == c->solver && p->shift <= 0)
-        return schedule_list(&o->schedule, list->v, list->n, f);
-    if (o->kind == SAMPLER_EULER) return schedule_euler(&o->schedule, n, shift, f);
-    return schedule_unipc(&o->schedule, n, shift, f);
+    bool is_own = own->n == n && solver == c->solver && p->shift <= 0;
+    o->kind = samplers[solver];
+    if (p->n_sigmas > 0)
+        TRY(schedule_list(&o->schedule, p->sigmas, p->n_sigmas, p->shift > 0 ? p->shift : 1, f));
+    else if (is_own)
+        TRY(schedule_list(&o->schedule, own->v, own->n, 1, f));
+    else if (solver == ENGINE_SOLVER_UNIPC)
+        TRY(schedule_unipc(&o->schedule, n, shift, f));
+    else
+        TRY(schedule_euler(&o->schedule, n, shift, f));
+    if (solver == ENGINE_SOLVER_UNIPC) schedule_round(&o->schedule);
+out:
+    return rc;
+}
+
+static struct guidance make_guidance(const struct engine *e, const struct engine_params *p) {
+    struct guidance g = {.scale = p->guidance >= 0 ? p->guidance : e->caps.guidance,
+                         .from = p->guidance_from > 0 ? p->guidance_from : 1,
+                         .to = p->guidance_to,
+                         .is_zero_star = p->is_zero_star,
+                         .n_zero_steps = p->n_zero_steps};
+    g.scale_late = p->guidance_2 > 0 ? p->guidance_2 : g.scale;
+    return g;
 }
 
 struct denoising {
@@ -340,8 +365,9 @@ struct denoising {
     int64_t started_ns;
 };
 
-static enum err on_step(void *ctx, int done, int total, struct fail *f) {
+static enum err on_step(void *ctx, int done, int total, const float *x0, struct fail *f) {
     struct denoising *d = ctx;
+    (void)x0;
     tell(d->engine, ENGINE_PHASE_DENOISE, done, total, d->started_ns);
     return done < total ? still_wanted(d->engine, f) : ERR_OK;
 }
@@ -365,26 +391,30 @@ enum err engine_denoise(struct engine *e, struct tensor *latent, const struct ca
     struct dit_text text = {0}, negative = {0};
     struct denoising ctx = {e, device_now_ns()};
     struct denoise_opts o = {.seed = params->seed, .noise = params->noise, .on_step = on_step};
+    struct denoise_canvas c = {.first = params->first_latent};
     int64_t dims[4];
     o.ctx = &ctx;
-    o.guidance = params->guidance >= 0 ? params->guidance : e->caps.guidance;
     TRY(engine_canvas_check(e, canvas, f));
     latent_dims(e, canvas, dims);
     TRY(make_schedule(e, &o, params, f));
-    struct denoise_canvas c = {.L = dims[0], .h = dims[1], .w = dims[2], .C = dims[3]};
-    c.first = params->first_latent;
+    struct flow_in in = {.early = {.dit = e->dit, .words = &text, .negative = &negative},
+                         .guidance = make_guidance(e, params),
+                         .L = dims[0],
+                         .h = dims[1],
+                         .w = dims[2],
+                         .C = dims[3]};
     if (known) {
         TRY(check_known(e, known, dims, f));
         c.known = known->latent.data;
         c.level = known->level.data;
     }
-    struct denoise_text pair = {&text, &negative};
     tell(e, ENGINE_PHASE_DENOISE, 0, o.schedule.n, ctx.started_ns);
     TRY(still_wanted(e, f));
     TRY(take_host(e, latent, 4, dims, f));
     TRY(take_text(e, &text, &words->rows, f));
-    if (o.guidance > 1) TRY(take_text(e, &negative, &words->negative_rows, f));
-    TRY(denoise_run(e->dit, latent->data, &c, &pair, &o, &e->job, &e->step, f));
+    if (in.guidance.scale > 1 || in.guidance.scale_late > 1)
+        TRY(take_text(e, &negative, &words->negative_rows, f));
+    TRY(denoise_run(latent->data, &in, &c, &o, &e->job, &e->step, f));
 out:
     pool_rewind(&e->job, mark);
     return rc;

@@ -50,6 +50,7 @@ enum engine_solver {
     ENGINE_SOLVER_DEFAULT, /* what the folder asks for */
     ENGINE_SOLVER_UNIPC,
     ENGINE_SOLVER_EULER,
+    ENGINE_SOLVER_RENOISE, /* of distilled models: predict the picture, put fresh noise on it */
     ENGINE_SOLVER_COUNT
 };
 
@@ -71,10 +72,18 @@ struct engine_caps {
 
 struct engine_params {
     uint64_t seed;
-    int n_steps;     /* 0 means the default of the model */
-    double guidance; /* < 0 means the default; <= 1 switches it off */
-    double shift;    /* <= 0 means the default */
+    int n_steps;                       /* 0 means the default of the model */
+    double guidance;                   /* < 0 means the default; <= 1 switches it off */
+    double guidance_2;                 /* of the second expert; <= 0 means that of the first */
+    double guidance_from, guidance_to; /* guided while to <= sigma <= from; 0, 0 means always */
+    bool is_zero_star;                 /* CFG-Zero*: fit the unguided velocity before it is left */
+    int n_zero_steps;                  /* with it: first steps that stand still */
+    double shift;                      /* <= 0 means the default */
     enum engine_solver solver;
+    /* An explicit schedule instead of n_steps: falling sigmas in (0,1], or timesteps up to 1000.
+     * They are shifted only when `shift` is given. NULL, or borrowed for the call. */
+    const double *sigmas;
+    int n_sigmas;
     int64_t first_latent; /* place of the canvas in a longer clip: its share of the noise */
     const float *noise;   /* [L,h,w,C] instead of the seed's; NULL in earnest, for golden tests */
 };

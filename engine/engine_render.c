@@ -54,7 +54,9 @@ static int64_t pixels_of(const struct render *r) {
 
 static void begin_paces(struct render *r, int64_t n_windows) {
     struct engine_pace *p = r->state.pace;
-    int n_steps = r->in->params.n_steps > 0 ? r->in->params.n_steps : r->engine->caps.n_steps;
+    const struct engine_params *params = &r->in->params;
+    int n_steps = params->n_steps > 0 ? params->n_steps : r->engine->caps.n_steps;
+    if (params->n_sigmas > 0) n_steps = params->n_sigmas;
     p[ENGINE_PHASE_DENOISE].n_total = n_steps * (int)n_windows;
     p[ENGINE_PHASE_DECODE].n_total = r->in->canvas.n_frames;
     p[ENGINE_PHASE_DECODE].guess_ns = r->engine->frame_ns_per_px * (double)pixels_of(r);

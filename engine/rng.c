@@ -24,6 +24,10 @@ void rng_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]) 
         out[i] = c[i];
 }
 
+uint64_t rng_stream_at(enum rng_stream stream, int step) {
+    return (uint64_t)stream + ((uint64_t)(unsigned)step << 32);
+}
+
 /* In (0,1): never 0, because of the logarithm. */
 static double unit_of(uint32_t hi, uint32_t lo) {
     uint64_t bits = ((uint64_t)hi << 21) ^ (lo >> 11);

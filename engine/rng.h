@@ -7,8 +7,15 @@
 
 #include <stdint.h>
 
-/* Streams: one per use, so that no two uses ever share numbers. */
-enum rng_stream { RNG_STREAM_LATENT = 1 };
+/* Streams: one per use, so that no two uses ever share numbers. A use that needs fresh numbers at
+ * every step takes rng_stream_at(). */
+enum rng_stream {
+    RNG_STREAM_LATENT = 1, /* where a run begins */
+    RNG_STREAM_RENOISE,    /* what a distilled model gets anew after each step */
+    RNG_STREAM_EDIT,       /* what FlowEdit puts on the source at each step */
+};
+
+uint64_t rng_stream_at(enum rng_stream stream, int step);
 
 void rng_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]);
 /* Two independent standard normals: elements 2*pair and 2*pair+1 of the stream. */

@@ -8,10 +8,10 @@
 
 /* A step is linear in what is known, so it is a row of factors:
  *   corrected = c_x x + c_last last + c_m0 m0 + c_m1 m1 + c_m2 m2
- *   next      = p_x corrected + p_m0 m0 + p_m1 m1,   m0 = x - sigma v */
+ *   next      = p_x corrected + p_m0 m0 + p_m1 m1 + p_fresh fresh,   m0 = x - sigma v */
 struct factors {
     double c_x, c_last, c_m0, c_m1, c_m2;
-    double p_x, p_m0, p_m1;
+    double p_x, p_m0, p_m1, p_fresh;
 };
 
 enum { AGES = 3 }; /* fresh, one step of history, warm */
@@ -73,16 +73,32 @@ static struct factors euler_factors(const struct schedule *s, int i) {
     return (struct factors){.c_x = 1, .p_x = ratio, .p_m0 = 1 - ratio};
 }
 
+static struct factors renoise_factors(const struct schedule *s, int i) {
+    return (struct factors){.c_x = 1, .p_m0 = 1 - s->sigma[i + 1], .p_fresh = s->sigma[i + 1]};
+}
+
+static struct factors factors_of(const struct sampler *s, int i, int age) {
+    if (s->kind == SAMPLER_RENOISE) return renoise_factors(s->schedule, i);
+    if (s->kind == SAMPLER_EULER || age > i) return euler_factors(s->schedule, i);
+    return unipc_factors(s->schedule, i, age);
+}
+
+/* The known content with that much noise on it. */
+static void show_place(struct sampler *s, int64_t place, double sigma) {
+    for (int64_t i = place * s->C; i < (place + 1) * s->C; i++) {
+        double z = sigma < 1 && s->known ? (double)s->known[i] : 0;
+        s->x[i] = sigma == 0 ? (float)z : (float)((1 - sigma) * z + sigma * (double)s->noise[i]);
+    }
+}
+
 static void begin_place(struct sampler *s, int64_t place, const struct sampler_begin *b) {
     float level = b->level ? b->level[place] : 1.0f;
     int start = schedule_start(s->schedule, (double)level);
-    double sigma = start == 0 && level >= 1.0f ? 1 : s->schedule->sigma[start];
     s->start[place] = start;
-    for (int64_t c = 0; c < s->C; c++) {
-        int64_t i = place * s->C + c;
-        double z = sigma < 1 && b->known ? (double)b->known[i] : 0;
-        s->x[i] = sigma == 0 ? (float)z : (float)((1 - sigma) * z + sigma * (double)b->noise[i]);
-    }
+    if (s->wait == SAMPLER_WAIT_REPAINT && start > 0)
+        show_place(s, place, s->schedule->sigma[0]);
+    else
+        show_place(s, place, start == 0 && level >= 1.0f ? 1 : s->schedule->sigma[start]);
 }
 
 enum err sampler_make(struct sampler *s, enum sampler_kind kind, const struct schedule *schedule,
@@ -93,6 +109,9 @@ enum err sampler_make(struct sampler *s, enum sampler_kind kind, const struct sc
     s->kind = kind;
     s->n_places = begin->n_places;
     s->C = begin->C;
+    s->noise = begin->noise;
+    s->known = begin->known;
+    s->wait = begin->wait;
     s->start = mem_take((size_t)begin->n_places, sizeof *s->start);
     s->x = mem_take(n, sizeof *s->x);
     s->last = mem_take(n, sizeof *s->last);
@@ -109,34 +128,44 @@ enum err sampler_make(struct sampler *s, enum sampler_kind kind, const struct sc
 
 double sampler_time(const struct sampler *s, int64_t place) {
     int at = s->start[place] > s->step ? s->start[place] : s->step;
+    if (s->wait == SAMPLER_WAIT_REPAINT) at = s->step;
     return at < s->schedule->n ? s->schedule->t[at] : 0;
 }
 
-static void step_place(struct sampler *s, int64_t place, const struct factors *k, double sigma,
-                       const float *velocity) {
+bool sampler_is_idle(const struct sampler *s) {
+    for (int64_t place = 0; place < s->n_places; place++)
+        if (s->start[place] <= s->step) return false;
+    return true;
+}
+
+static void step_place(struct sampler *s, int64_t place, const struct factors *k,
+                       const float *velocity, const float *fresh) {
+    double sigma = s->schedule->sigma[s->step];
     for (int64_t i = place * s->C; i < (place + 1) * s->C; i++) {
         double x = (double)s->x[i], m0 = x - sigma * (double)velocity[i];
         double m1 = (double)s->m1[i], m2 = (double)s->m2[i];
         double at = k->c_x * x + k->c_last * (double)s->last[i] + k->c_m0 * m0 + k->c_m1 * m1 +
                     k->c_m2 * m2;
+        double next = k->p_x * at + k->p_m0 * m0 + k->p_m1 * m1;
         s->last[i] = (float)at;
         s->m2[i] = s->m1[i];
         s->m1[i] = (float)m0;
-        s->x[i] = (float)(k->p_x * at + k->p_m0 * m0 + k->p_m1 * m1);
+        s->x[i] = (float)(fresh ? next + k->p_fresh * (double)fresh[i] : next);
     }
 }
 
-void sampler_step(struct sampler *s, const float *velocity) {
-    ASSERT(s->step < s->schedule->n);
+void sampler_step(struct sampler *s, const float *velocity, const float *fresh) {
+    ASSERT(s->step < s->schedule->n && (s->kind == SAMPLER_RENOISE || !fresh));
     struct factors k[AGES];
     int i = s->step;
     for (int age = 0; age < AGES; age++)
-        k[age] = s->kind == SAMPLER_EULER || age > i ? euler_factors(s->schedule, i)
-                                                     : unipc_factors(s->schedule, i, age);
+        k[age] = factors_of(s, i, age);
     for (int64_t place = 0; place < s->n_places; place++) {
         int age = i - s->start[place];
-        if (age < 0) continue;
-        step_place(s, place, &k[age < AGES ? age : AGES - 1], s->schedule->sigma[i], velocity);
+        if (age >= 0)
+            step_place(s, place, &k[age < AGES ? age : AGES - 1], velocity, fresh);
+        else if (s->wait == SAMPLER_WAIT_REPAINT)
+            show_place(s, place, s->schedule->sigma[i + 1]);
     }
     s->step++;
 }

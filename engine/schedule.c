@@ -4,6 +4,7 @@
 #include <string.h>
 
 static const double n_train = 1000;
+static const double times_from = 10; /* a list that begins above this is one of timesteps */
 
 static double shifted(double b, double shift) {
     return shift * b / (1 + (shift - 1) * b);
@@ -26,10 +27,7 @@ enum err schedule_unipc(struct schedule *s, int n_steps, double shift, struct fa
         double b = 1 - (1 - 1 / n_train) * (double)i / (double)n_steps;
         s->sigma[i] = shifted(b, shift);
     }
-    /* log((1 - sigma) / sigma) must exist at the first step. */
-    if (fabs(s->sigma[0] - 1) < 1e-6) s->sigma[0] -= 1e-6;
-    for (int i = 0; i < n_steps; i++)
-        s->t[i] = floor(s->sigma[i] * n_train);
+    schedule_round(s);
 out:
     return rc;
 }
@@ -47,18 +45,27 @@ out:
     return rc;
 }
 
-enum err schedule_list(struct schedule *s, const double *sigma, int n, struct fail *f) {
+enum err schedule_list(struct schedule *s, const double *list, int n, double shift,
+                       struct fail *f) {
     enum err rc = ERR_OK;
-    TRY(check(s, n, 1, f));
+    TRY(check(s, n, shift, f));
+    double unit = list[0] > times_from ? n_train : 1;
     for (int i = 0; i < n; i++) {
-        if (!(sigma[i] > 0 && sigma[i] <= 1) || (i > 0 && sigma[i] >= sigma[i - 1]))
-            return FAIL(f, ERR_INPUT, "sigma %d is %g; the list must fall from 1 towards 0", i,
-                        sigma[i]);
-        s->sigma[i] = sigma[i];
-        s->t[i] = sigma[i] * n_train;
+        if (!(list[i] > 0 && list[i] <= unit) || (i > 0 && list[i] >= list[i - 1]))
+            return FAIL(f, ERR_INPUT, "sigma %d is %g; the list must fall from %g towards 0", i,
+                        list[i], unit);
+        s->sigma[i] = shifted(list[i] / unit, shift);
+        s->t[i] = s->sigma[i] * n_train;
     }
 out:
     return rc;
+}
+
+void schedule_round(struct schedule *s) {
+    /* log((1 - sigma) / sigma) must exist at the first step. */
+    if (fabs(s->sigma[0] - 1) < 1e-6) s->sigma[0] -= 1e-6;
+    for (int i = 0; i < s->n; i++)
+        s->t[i] = floor(s->sigma[i] * n_train);
 }
 
 int schedule_start(const struct schedule *s, double level) {

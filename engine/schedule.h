@@ -19,8 +19,12 @@ struct schedule {
 MUST_CHECK enum err schedule_unipc(struct schedule *s, int n_steps, double shift, struct fail *f);
 /* The grid of diffusers' FlowMatchEulerDiscreteScheduler, which shifts twice. */
 MUST_CHECK enum err schedule_euler(struct schedule *s, int n_steps, double shift, struct fail *f);
-/* An explicit list, as distilled models bring it: falling, in (0,1]; t = 1000 sigma. */
-MUST_CHECK enum err schedule_list(struct schedule *s, const double *sigma, int n, struct fail *f);
+/* An explicit list, as distilled models bring it, falling: sigmas in (0,1], or timesteps up to 1000
+ * when the first is above 10. Each is shifted (1 = taken as it is); t = 1000 sigma. */
+MUST_CHECK enum err schedule_list(struct schedule *s, const double *list, int n, double shift,
+                                  struct fail *f);
+/* What UniPC asks of any grid: timesteps in whole numbers, and a first sigma below 1. */
+void schedule_round(struct schedule *s);
 /* First step whose sigma is at most `level`; n when even the last is larger (then: known). */
 int schedule_start(const struct schedule *s, double level);
 

@@ -190,6 +190,14 @@ static void padding_rows_fold_into_one(void) {
     for_all(check_padding);
 }
 
+static struct flow_in flow_of(const struct fixture *x) {
+    return (struct flow_in){.early = {.dit = x->dit, .words = &x->text},
+                            .L = F,
+                            .h = H,
+                            .w = W,
+                            .C = x->dit->config.out_channels};
+}
+
 /* The first frame is known: what the TI2V pipeline does by blending at every step. */
 static void check_known_frame(struct fixture *x) {
     int64_t n, frame = x->n_values / F, places = H * W;
@@ -197,11 +205,11 @@ static void check_known_frame(struct fixture *x) {
     float *got = mem_take((size_t)n, sizeof *got);
     for (int64_t i = 0; i < F * places; i++)
         level[i] = i < places ? 0.0f : 1.0f;
-    struct denoise_canvas canvas = {F, H, W, x->dit->config.in_channels, latent, level, 0};
-    struct denoise_opts o = {.kind = SAMPLER_UNIPC, .guidance = 1, .noise = latent};
+    struct flow_in in = flow_of(x);
+    struct denoise_canvas canvas = {.known = latent, .level = level};
+    struct denoise_opts o = {.kind = SAMPLER_UNIPC, .noise = latent};
     CHECK_OK(schedule_unipc(&o.schedule, 4, 3, &x->f), &x->f);
-    struct denoise_text text = {&x->text, NULL};
-    CHECK_OK(denoise_run(x->dit, got, &canvas, &text, &o, &x->job, &x->step, &x->f), &x->f);
+    CHECK_OK(denoise_run(got, &in, &canvas, &o, &x->job, &x->step, &x->f), &x->f);
     CHECK(memcmp(got, latent, (size_t)frame * sizeof *got) == 0);
     compare(x, "free", got, loop_tolerance);
     mem_free(latent);
@@ -217,14 +225,14 @@ static void check_place(struct fixture *x) {
     int64_t C = x->dit->config.in_channels, n = F * H * W * C;
     float *got = mem_take((size_t)n, sizeof *got), *want = mem_take((size_t)n, sizeof *want);
     float *noise = mem_take((size_t)(2 * n), sizeof *noise);
-    struct denoise_canvas canvas = {F, H, W, C, NULL, NULL, 2};
-    struct denoise_opts o = {.kind = SAMPLER_EULER, .guidance = 1, .seed = 11};
-    struct denoise_text text = {&x->text, NULL};
+    struct flow_in in = flow_of(x);
+    struct denoise_canvas canvas = {.first = 2};
+    struct denoise_opts o = {.kind = SAMPLER_EULER, .seed = 11};
     CHECK_OK(schedule_euler(&o.schedule, 3, 3, &x->f), &x->f);
-    CHECK_OK(denoise_run(x->dit, got, &canvas, &text, &o, &x->job, &x->step, &x->f), &x->f);
+    CHECK_OK(denoise_run(got, &in, &canvas, &o, &x->job, &x->step, &x->f), &x->f);
     rng_normal_fill(11, RNG_STREAM_LATENT, 0, noise, 2 * n);
     o.noise = noise + 2 * H * W * C;
-    CHECK_OK(denoise_run(x->dit, want, &canvas, &text, &o, &x->job, &x->step, &x->f), &x->f);
+    CHECK_OK(denoise_run(want, &in, &canvas, &o, &x->job, &x->step, &x->f), &x->f);
     CHECK(memcmp(got, want, (size_t)n * sizeof *got) == 0);
     mem_free(noise);
     mem_free(got);

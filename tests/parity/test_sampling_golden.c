@@ -109,7 +109,7 @@ static void step(struct sampler *s) {
     float v[N];
     for (int i = 0; i < N; i++)
         v[i] = velocity(s->x[i], s->schedule->t[s->step]);
-    sampler_step(s, v);
+    sampler_step(s, v, NULL);
 }
 
 static void check_path(const char *golden, const struct schedule *s, enum sampler_kind kind,
@@ -120,7 +120,8 @@ static void check_path(const char *golden, const struct schedule *s, enum sample
     struct fail f = {0};
     for (int i = 0; i < N; i++)
         level[i] = start ? (float)s->sigma[start] : 1.0f;
-    struct sampler_begin begin = {N, 1, noise, NULL, start ? level : NULL};
+    struct sampler_begin begin = {
+        .n_places = N, .C = 1, .noise = noise, .level = start ? level : NULL};
     CHECK_OK(sampler_make(&sampler, kind, s, &begin, &f), &f);
     for (int k = 0; k < s->n; k++) {
         if (k == start) memcpy(sampler.x, noise, N * sizeof *noise);
@@ -165,14 +166,14 @@ static void the_last_step_gives_the_picture(void) {
         make_schedule(&s, (enum sampler_kind)kind, 6, 3);
         for (int i = 0; i < N; i++)
             noise[i] = (float)i - 7.5f;
-        struct sampler_begin begin = {N, 1, noise, NULL, NULL};
+        struct sampler_begin begin = {.n_places = N, .C = 1, .noise = noise};
         CHECK_OK(sampler_make(&sampler, (enum sampler_kind)kind, &s, &begin, &f), &f);
         for (int k = 0; k < 6; k++) {
             for (int i = 0; i < N; i++) {
                 v[i] = velocity(sampler.x[i], s.t[k]);
                 want[i] = sampler.x[i] - (float)s.sigma[k] * v[i];
             }
-            sampler_step(&sampler, v);
+            sampler_step(&sampler, v, NULL);
         }
         for (int i = 0; i < N; i++)
             CHECK_NEAR(sampler.x[i], want[i], 1e-6);
@@ -190,8 +191,9 @@ static void places_start_at_their_own_level(void) {
     double between = (s.sigma[4] + s.sigma[5]) / 2;
     level[1] = (float)between;
     level[3] = (float)(s.sigma[9] / 2); /* below the last sigma: as good as known */
-    struct sampler_begin begin = {4, 1, noise, known, level};
-    struct sampler_begin all = {4, 1, noise, NULL, NULL};
+    struct sampler_begin begin = {
+        .n_places = 4, .C = 1, .noise = noise, .known = known, .level = level};
+    struct sampler_begin all = {.n_places = 4, .C = 1, .noise = noise};
     CHECK_OK(sampler_make(&sampler, SAMPLER_UNIPC, &s, &begin, &f), &f);
     CHECK_OK(sampler_make(&free_run, SAMPLER_UNIPC, &s, &all, &f), &f);
     CHECK_NEAR(sampler.x[1], (1 - s.sigma[5]) * 20 + s.sigma[5] * 2, 1e-5);
@@ -202,10 +204,10 @@ static void places_start_at_their_own_level(void) {
         float frozen = sampler.x[1];
         for (int i = 0; i < 4; i++)
             v[i] = velocity(sampler.x[i], sampler_time(&sampler, i));
-        sampler_step(&sampler, v);
+        sampler_step(&sampler, v, NULL);
         for (int i = 0; i < 4; i++)
             v[i] = velocity(free_run.x[i], s.t[k]);
-        sampler_step(&free_run, v);
+        sampler_step(&free_run, v, NULL);
         if (k < 5) CHECK_NEAR(sampler.x[1], frozen, 0);
         CHECK_NEAR(sampler.x[2], free_run.x[2], 0);
     }
@@ -235,11 +237,11 @@ static void lists_that_do_not_fall_are_refused(void) {
     struct schedule s;
     struct fail f = {0};
     static const double good[] = {1, .9375, .8333, .625}, bad[] = {1, .5, .5}, high[] = {1.5, 1};
-    CHECK_OK(schedule_list(&s, good, 4, &f), &f);
+    CHECK_OK(schedule_list(&s, good, 4, 1, &f), &f);
     CHECK_NEAR(s.t[1], 937.5, 0);
-    CHECK_INT(schedule_list(&s, bad, 3, &f), ERR_INPUT);
+    CHECK_INT(schedule_list(&s, bad, 3, 1, &f), ERR_INPUT);
     CHECK_STR(f.text, "sigma 2 is 0.5; the list must fall from 1 towards 0");
-    CHECK_INT(schedule_list(&s, high, 2, &f), ERR_INPUT);
+    CHECK_INT(schedule_list(&s, high, 2, 1, &f), ERR_INPUT);
     CHECK_INT(schedule_unipc(&s, 0, 3, &f), ERR_INPUT);
     CHECK_INT(schedule_unipc(&s, 10, NAN, &f), ERR_INPUT);
 }
