@@ -52,7 +52,7 @@ GEN_common := $(B)/gen/lua_text.o
 PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora worldgen)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c))
 
-.PHONY: help all doctor install demo run test test-unit test-integration sim mutate bench lint format \
+.PHONY: help all doctor install demo run test test-unit test-integration sim mutate bench sanitize lint format \
         format-check clean $(addprefix lib,$(PARTS)) tests-built
 
 help: ## this list
@@ -95,8 +95,15 @@ sim: ## job simulator on a real Redis: SEEDS=n FIRST=seed
 mutate: ## every mutant of the job functions must be caught by the simulator
 	@python3 tests/sim/mutate.py
 
-bench: all tests-built ## benchmarks, one JSON object a line
-	@tools/bench.sh $(B)
+bench: ## benchmarks, one JSON object a line; BENCH="dit_step text_encode" selects (tests/bench/bench.py --list)
+	@tools/install.sh bench >&2
+	@$(MAKE) --no-print-directory -j2 all tests-built $(B)/bench_engine >&2
+	@tools/bench.sh $(B) $(BENCH)
+
+sanitize: ## unit and parity tests and short clips under ASan with UBSan, then under TSan
+	@tools/install.sh build >&2
+	@for m in asan tsan; do $(MAKE) --no-print-directory MODE=$$m -j2 tests-built build/$$m/misora build/$$m/misora-decode && \
+	    tools/sanitize.sh build/$$m || exit 1; done
 
 lint: all ## layers, doors, symbol prefixes, sizes, banned calls
 	@tools/lint/all.sh $(B)
@@ -147,6 +154,10 @@ $(B)/$(1): $(B)/$(1).o $(B)/libtestlib.a $(call lib,$(sort $(foreach p,base $(ca
 endef
 $(foreach t,$(patsubst $(B)/%,%,$(UNIT)),$(eval $(call test_rule,$(t))))
 $(B)/libtestlib.a: $(LIB_OBJ)
+
+# What the benchmarks ask: parts of a model, one at a time.
+$(B)/bench_engine: $(call obj,$(wildcard tests/bench/*.c)) $(call lib,engine base)
+	$(link)
 
 $(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) $(sort $(wildcard migrations/*.lua)) tools/embed.sh
 	@mkdir -p $(@D)

@@ -1,6 +1,7 @@
 #!/bin/sh
-# usage: install.sh build|test   Installs the Debian packages that are missing; needs root or sudo
-# only when something is. `test` adds what the tests need and a private Python in build/pyenv.
+# usage: install.sh build|test|bench   Installs the Debian packages that are missing; needs root or
+# sudo only when something is. `test` adds what the tests need and a private Python in build/pyenv,
+# `bench` PyTorch and diffusers in build/benchenv, unless BENCH_PYTHON names a Python that has them.
 set -eu
 cd "$(dirname "$0")/.."
 what=${1:-build}
@@ -8,6 +9,7 @@ packages="build-essential pkg-config libmicrohttpd-dev libjansson-dev libhiredis
     libcurl4-openssl-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
     libopenblas-dev redis-server curl"
 [ "$what" = test ] && packages="$packages nginx-light ffmpeg python3 python3-venv universal-ctags nodejs"
+[ "$what" = bench ] && packages="$packages python3 python3-venv"
 
 missing=
 for p in $packages; do
@@ -26,6 +28,13 @@ if [ -n "$missing" ]; then
     # A service that Debian would start at once is not ours to run.
     $sudo env RUNLEVEL=1 apt-get update -qq
     $sudo env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+if [ "$what" = bench ] && [ -z "${BENCH_PYTHON:-}" ] && [ ! -f build/benchenv/ready ]; then
+    echo "installing PyTorch and diffusers into build/benchenv"
+    mkdir -p build
+    python3 -m venv build/benchenv
+    build/benchenv/bin/pip install -q --disable-pip-version-check torch numpy diffusers transformers accelerate
+    touch build/benchenv/ready
 fi
 [ "$what" = test ] || exit 0
 
