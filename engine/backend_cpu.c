@@ -10,9 +10,10 @@
 #include "engine/cpu/cpu_attention.h"
 #include "engine/cpu/cpu_blas.h"
 #include "engine/cpu/cpu_conv.h"
+#include "engine/cpu/cpu_element.h"
+#include "engine/cpu/cpu_rows.h"
 
-/* Fewer elements than this are not worth waking a thread. */
-enum { CPU_TILE_ELEMENTS = 16384, CPU_TILE_ROWS_MIN = 32, CPU_TILES_PER_THREAD = 4, WIDE_MAX = 6 };
+enum { CPU_TILE_ROWS_MIN = 32, CPU_TILES_PER_THREAD = 4, WIDE_MAX = 6 };
 
 struct cpu {
     float *wide[WIDE_MAX]; /* see wide_in() */
@@ -20,7 +21,9 @@ struct cpu {
     struct cpu_pool *pool;
     struct cpu_blas blas;
     const struct cpu_vec *vec;
+    const struct cpu_rows_kernel *rows; /* of products with weights as they lie in a file */
     struct cpu_conv conv;
+    struct cpu_attention attention;
 };
 
 static struct cpu *cpu_of(struct device *dev) {
@@ -59,7 +62,10 @@ static enum err cpu_open(struct device *dev, const struct device_opts *opts, str
     dev->precision = opts->precision == PRECISION_AUTO ? PRECISION_F32 : opts->precision;
     TRY(cpu_blas_open(&c->blas, f));
     TRY(cpu_pool_open(&c->pool, opts->n_threads, f));
+    TRY(cpu_pool_reserve(c->pool, cpu_element_scratch(), f));
     open_conv(c, dev, opts->isa);
+    cpu_attention_open(&c->attention, c->pool, opts->isa);
+    c->rows = cpu_rows_find(opts->isa, dev->precision);
 out:
     if (rc != ERR_OK) cpu_close(dev);
     return rc;
@@ -112,196 +118,70 @@ static struct tensor *wide_out(struct wide *w, struct tensor *t) {
     return r;
 }
 
-static struct tensor *wide_both(struct wide *w, struct tensor *t) {
-    if (t->dtype != DTYPE_BF16) return t;
-    struct tensor *r = wide_out(w, t);
-    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
-        ((float *)r->data)[i] = half_bf16(((const uint16_t *)t->data)[i]);
-    return r;
-}
-
 static void wide_end(struct wide *w) {
     for (int i = 0; i < w->n; i++)
         for (int64_t e = 0, n = w->back[i] ? tensor_count(w->back[i]) : 0; e < n; e++)
             backend_host_set(w->back[i], e, ((const float *)w->room[i].data)[e]);
 }
 
-/* Work on rows: what a tile of rows needs to know. */
-struct rows {
-    struct device *dev;
-    const struct cpu *cpu;
-    struct tensor *out;
-    const struct tensor *x, *y, *z;
-    const struct norm_opts *norm;
-    const struct mod_table *mod;
-    int row_a, row_b, n_heads;
-    float s;
-    enum act act;
-    int64_t N, C, per_tile;
-    void (*one)(const struct rows *r, int64_t first, int64_t n);
-};
-
-static void rows_tile(void *ctx, int64_t tile, int thread) {
-    const struct rows *r = ctx;
-    (void)thread;
-    int64_t first = tile * r->per_tile;
-    r->one(r, first, r->N - first < r->per_tile ? r->N - first : r->per_tile);
-}
-
-static void rows_run(struct rows *r) {
-    r->cpu = r->dev->self;
-    r->per_tile = CPU_TILE_ELEMENTS / (r->C > 0 ? r->C : 1);
-    if (r->per_tile < 1) r->per_tile = 1;
-    cpu_pool_run(r->cpu->pool, (r->N + r->per_tile - 1) / r->per_tile, rows_tile, r);
-}
-
-/* Elementwise ops have no rows: they are cut into runs of equal length. */
-static struct rows flat(struct device *dev, struct tensor *out, const struct tensor *x) {
-    return (struct rows){.dev = dev, .out = out, .x = x, .N = tensor_count(x), .C = 1};
-}
-
-static struct rows by_row(struct device *dev, struct tensor *out, const struct tensor *x) {
-    return (struct rows){
-        .dev = dev, .out = out, .x = x, .N = tensor_n_rows(x), .C = tensor_n_cols(x)};
-}
-
-static float *out_at(const struct rows *r, int64_t row) {
-    return (float *)r->out->data + row * r->C;
-}
-
-static const float *in_at(const struct tensor *t, const struct rows *r, int64_t row) {
-    return (const float *)t->data + row * r->C;
-}
-
-static void act_one(const struct rows *r, int64_t first, int64_t n) {
-    r->cpu->vec->act(out_at(r, first), in_at(r->x, r, first), NULL, n, r->act);
+static struct cpu_element element(struct device *dev, struct tensor *out, const struct tensor *x) {
+    const struct cpu *c = cpu_of(dev);
+    return (struct cpu_element){.pool = c->pool, .vec = c->vec, .out = out, .x = x};
 }
 
 static void cpu_act(struct device *dev, struct tensor *out, const struct tensor *x, enum act act) {
-    struct wide w = {.cpu = dev->self};
-    struct rows r = flat(dev, wide_out(&w, out), wide_in(&w, x));
-    r.act = act;
-    r.one = act_one;
-    rows_run(&r);
-    wide_end(&w);
-}
-
-static void add_scaled_one(const struct rows *r, int64_t first, int64_t n) {
-    r->cpu->vec->add_scaled(out_at(r, first), in_at(r->x, r, first), in_at(r->y, r, first), r->s,
-                            n);
+    struct cpu_element e = element(dev, out, x);
+    e.act = act;
+    cpu_element_act(&e);
 }
 
 static void cpu_add_scaled(struct device *dev, struct tensor *out, const struct tensor *a,
                            const struct tensor *b, float s) {
-    struct wide w = {.cpu = dev->self};
-    struct rows r = flat(dev, wide_out(&w, out), wide_in(&w, a));
-    r.y = wide_in(&w, b);
-    r.s = s;
-    r.one = add_scaled_one;
-    rows_run(&r);
-    wide_end(&w);
-}
-
-static void mul_one(const struct rows *r, int64_t first, int64_t n) {
-    r->cpu->vec->mul(out_at(r, first), in_at(r->x, r, first), in_at(r->y, r, first), n);
+    struct cpu_element e = element(dev, out, a);
+    e.y = b, e.s = s;
+    cpu_element_add_scaled(&e);
 }
 
 static void cpu_mul(struct device *dev, struct tensor *out, const struct tensor *a,
                     const struct tensor *b) {
-    struct wide w = {.cpu = dev->self};
-    struct rows r = flat(dev, wide_out(&w, out), wide_in(&w, a));
-    r.y = wide_in(&w, b);
-    r.one = mul_one;
-    rows_run(&r);
-    wide_end(&w);
-}
-
-static void affine_one(const struct rows *r, int64_t first, int64_t n) {
-    for (int64_t i = first; i < first + n; i++)
-        r->cpu->vec->affine(out_at(r, i), in_at(r->x, r, i), r->y->data, r->z->data, r->C);
+    struct cpu_element e = element(dev, out, a);
+    e.y = b;
+    cpu_element_mul(&e);
 }
 
 static void cpu_affine(struct device *dev, struct tensor *out, const struct tensor *x,
                        const struct tensor *scale, const struct tensor *shift) {
-    struct wide w = {.cpu = dev->self};
-    struct rows r = by_row(dev, wide_out(&w, out), wide_in(&w, x));
-    r.y = scale;
-    r.z = shift;
-    r.one = affine_one;
-    rows_run(&r);
-    wide_end(&w);
-}
-
-static void norm_one(const struct rows *r, int64_t first, int64_t n) {
-    for (int64_t i = first; i < first + n; i++)
-        r->cpu->vec->norm(out_at(r, i), in_at(r->x, r, i), r->C, r->norm);
+    struct cpu_element e = element(dev, out, x);
+    e.y = scale, e.z = shift;
+    cpu_element_affine(&e);
 }
 
 static void cpu_norm(struct device *dev, struct tensor *out, const struct tensor *x,
                      const struct norm_opts *o) {
-    struct wide w = {.cpu = dev->self};
-    struct rows r = by_row(dev, wide_out(&w, out), wide_in(&w, x));
-    r.norm = o;
-    r.one = norm_one;
-    rows_run(&r);
-    wide_end(&w);
-}
-
-static void norm_mod_one(const struct rows *r, int64_t first, int64_t n) {
-    for (int64_t i = first; i < first + n; i++)
-        r->cpu->vec->norm_mod(out_at(r, i), in_at(r->x, r, i), op_mod_row(r->mod, i, r->row_a),
-                              op_mod_row(r->mod, i, r->row_b), r->C, r->s);
+    struct cpu_element e = element(dev, out, x);
+    e.norm = o;
+    cpu_element_norm(&e);
 }
 
 static void cpu_norm_mod(struct device *dev, struct tensor *out, const struct tensor *x,
                          const struct mod_table *mod, int shift_row, int scale_row, float eps) {
-    struct wide w = {.cpu = dev->self};
-    struct rows r = by_row(dev, wide_out(&w, out), wide_in(&w, x));
-    r.mod = mod;
-    r.row_a = shift_row;
-    r.row_b = scale_row;
-    r.s = eps;
-    r.one = norm_mod_one;
-    rows_run(&r);
-    wide_end(&w);
-}
-
-static void gate_add_one(const struct rows *r, int64_t first, int64_t n) {
-    for (int64_t i = first; i < first + n; i++)
-        r->cpu->vec->affine(out_at(r, i), in_at(r->y, r, i), op_mod_row(r->mod, i, r->row_a),
-                            out_at(r, i), r->C);
+    struct cpu_element e = element(dev, out, x);
+    e.mod = mod, e.row_a = shift_row, e.row_b = scale_row, e.s = eps;
+    cpu_element_norm_mod(&e);
 }
 
 static void cpu_gate_add(struct device *dev, struct tensor *x, const struct tensor *y,
                          const struct mod_table *mod, int gate_row) {
-    struct wide w = {.cpu = dev->self};
-    struct tensor *wx = wide_both(&w, x);
-    struct rows r = by_row(dev, wx, wx);
-    r.y = wide_in(&w, y);
-    r.mod = mod;
-    r.row_a = gate_row;
-    r.one = gate_add_one;
-    rows_run(&r);
-    wide_end(&w);
-}
-
-static void rope_one(const struct rows *r, int64_t first, int64_t n) {
-    int64_t D = r->C / r->n_heads;
-    for (int64_t i = first; i < first + n; i++)
-        for (int h = 0; h < r->n_heads; h++)
-            r->cpu->vec->rope(out_at(r, i) + h * D, (const float *)r->y->data + i * D, D);
+    struct cpu_element e = element(dev, x, NULL);
+    e.y = y, e.mod = mod, e.row_a = gate_row;
+    cpu_element_gate_add(&e);
 }
 
 static void cpu_rope(struct device *dev, struct tensor *x, const struct tensor *table,
                      int n_heads) {
-    struct wide w = {.cpu = dev->self};
-    struct tensor *wx = wide_both(&w, x);
-    struct rows r = by_row(dev, wx, wx);
-    r.y = table;
-    r.n_heads = n_heads;
-    r.one = rope_one;
-    rows_run(&r);
-    wide_end(&w);
+    struct cpu_element e = element(dev, x, NULL);
+    e.y = table, e.n_heads = n_heads;
+    cpu_element_rope(&e);
 }
 
 /* A matrix product is cut along its longer side; bias and activation follow while it is warm. */
@@ -356,7 +236,10 @@ static void linear_run(struct cpu *c, struct tensor *out, const struct tensor *x
 
 static enum err cpu_linear(struct device *dev, struct tensor *out, const struct tensor *x,
                            const struct tensor *w, const struct linear_opts *o, struct fail *f) {
+    struct cpu_rows rows = {.out = out, .x = x, .w = w, .o = o};
     struct wide wide = {.cpu = dev->self};
+    rows.pool = wide.cpu->pool, rows.vec = wide.cpu->vec, rows.kernel = wide.cpu->rows;
+    if (w->layout == LAYOUT_ROWS && w->dtype != DTYPE_F32) return cpu_rows_run(&rows, f);
     const struct tensor *wx = wide_in(&wide, x), *ww = wide_in(&wide, w);
     struct tensor *to = o->add ? wide_room(&wide, out) : wide_out(&wide, out);
     (void)f;
@@ -392,18 +275,7 @@ static void cpu_pack(struct device *dev, struct tensor *w, const float *rows, in
 static enum err cpu_attention_op(struct device *dev, struct tensor *out, const struct tensor *q,
                                  const struct tensor *k, const struct tensor *v,
                                  const struct attention_opts *o, struct fail *f) {
-    struct wide w = {.cpu = dev->self};
-    struct cpu_attention a = {.pool = w.cpu->pool,
-                              .vec = w.cpu->vec,
-                              .blas = &w.cpu->blas,
-                              .out = wide_out(&w, out),
-                              .q = wide_in(&w, q),
-                              .k = wide_in(&w, k),
-                              .v = wide_in(&w, v),
-                              .o = o};
-    enum err rc = cpu_attention_run(&a, f);
-    wide_end(&w);
-    return rc;
+    return cpu_attention_run(&cpu_of(dev)->attention, out, q, k, v, o, f);
 }
 
 static enum err cpu_conv_op(struct device *dev, struct tensor *out, const struct tensor *x,

@@ -124,6 +124,7 @@ enum err op_norm(struct device *dev, struct tensor *out, const struct tensor *x,
     WANT_SHAPES(is_real(x) && is_real(out) && tensor_count(out) == tensor_count(x) &&
                     tensor_n_cols(out) == C,
                 "norm", out, x);
+    WANT(C <= OP_ROW_MAX, "norm: a row of %lld numbers", (long long)C);
     WANT(is_vector(o->w, C) && is_vector(o->b, C), "norm: weight or bias has not %lld entries",
          (long long)C);
     TIMED(DEVICE_OP_NORM, dev->ops->norm(dev, out, x, o));
@@ -133,6 +134,8 @@ enum err op_norm(struct device *dev, struct tensor *out, const struct tensor *x,
 static enum err mod_check(const struct mod_table *m, const struct tensor *x, int row,
                           struct fail *f) {
     const struct tensor *t = m->table;
+    WANT(tensor_n_cols(x) <= OP_ROW_MAX, "modulation: a row of %lld numbers",
+         (long long)tensor_n_cols(x));
     WANT_SHAPES(is_f32(t) && t->n_dims == 3 && t->dim[2] == tensor_n_cols(x) && row >= 0 &&
                     row < t->dim[1],
                 "modulation: table and x", t, x);
@@ -179,6 +182,8 @@ out:
 
 enum err op_rope(struct device *dev, struct tensor *x, const struct tensor *table, int n_heads,
                  struct fail *f) {
+    WANT(tensor_n_cols(x) <= OP_ROW_MAX, "rope: a row of %lld numbers",
+         (long long)tensor_n_cols(x));
     WANT_SHAPES(is_real(x) && is_f32(table) && n_heads > 0 &&
                     tensor_n_rows(table) == tensor_n_rows(x) &&
                     tensor_n_cols(table) * n_heads == tensor_n_cols(x),
@@ -224,6 +229,7 @@ enum err op_affine(struct device *dev, struct tensor *out, const struct tensor *
     int64_t C = tensor_n_cols(x);
     WANT_SHAPES(is_real(out) && is_real(x) && tensor_count(out) == tensor_count(x), "affine", out,
                 x);
+    WANT(C <= OP_ROW_MAX, "affine: a row of %lld numbers", (long long)C);
     WANT(scale && shift && is_vector(scale, C) && is_vector(shift, C),
          "affine: scale and shift need %lld entries", (long long)C);
     TIMED(DEVICE_OP_ELEMENT, dev->ops->affine(dev, out, x, scale, shift));
@@ -257,6 +263,8 @@ static enum err conv_check(const struct tensor *out, const struct tensor *x,
     WANT(!c || (is_volume(c) && c->dtype == x->dtype &&
                 has_shape(c, c->dim[0], x->dim[1], x->dim[2], x->dim[3])),
          "conv: the cached frames differ from the new ones");
+    WANT(o->oldest >= 0 && o->oldest < (c && c->dim[0] > 0 ? c->dim[0] : 1),
+         "conv: the cache has no frame %d", o->oldest);
     WANT(o->stride_t >= 1 && o->stride_t <= 2 && o->stride_s >= 1 && o->stride_s <= 2,
          "conv: bad strides");
     WANT(o->stride_s == 1 || (H % 2 == 0 && W % 2 == 0), "conv: odd sides cannot be halved");

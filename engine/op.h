@@ -20,6 +20,9 @@
 extern "C" {
 #endif
 
+/* Longest row of bf16 numbers that is normalised, modulated or rotated. */
+enum { OP_ROW_MAX = 16384 };
+
 enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_COUNT };
 
 enum norm_kind {
@@ -65,7 +68,8 @@ struct attention_opts {
  * w is [Cout,kt,kh,kw,Cin] (see op_conv_weight), bias [Cout] or NULL. */
 struct conv_opts {
     const struct tensor *w, *b; /* w f32 rows, or packed; b f32 */
-    const struct tensor *cache; /* of the type of x */
+    const struct tensor *cache; /* of the type of x; a ring: */
+    int oldest;                 /* frame of the cache that comes first; after the last one, 0 */
     int stride_t;               /* 1 or 2 */
     int stride_s;               /* 1 or 2 */
     bool is_doubled; /* x is read as if every pixel were a 2x2 square: H,W are twice those of x */

@@ -46,7 +46,9 @@ struct cpu_vec {
     void (*norm)(float *out, const float *x, int64_t n, const struct norm_opts *o);
     void (*norm_mod)(float *out, const float *x, const float *shift, const float *scale, int64_t n,
                      float eps);
-    void (*rope)(float *x, const float *table, int64_t n);
+    void (*rope)(float *out, const float *x, const float *table, int64_t n);
+    void (*widen)(float *out, const uint16_t *x, int64_t n);  /* bf16 to f32 */
+    void (*narrow)(uint16_t *out, const float *x, int64_t n); /* and back */
     /* s becomes exp(s*scale + biases - max); *top and *sum go on over blocks; gives the factor
      * for what was summed before. */
     float (*softmax)(float *s, int64_t n, float scale, const float *const bias[2], float *top,

@@ -104,12 +104,33 @@ COLD void norm_mod_row(float *out, const float *x, const float *shift, const flo
     norm_apply(out, x, n, mean, gain, scale, shift, 1.0f, ACT_NONE);
 }
 
-COLD void rope_row(float *x, const float *table, int64_t n) {
-    for (int64_t i = 0; i < n; i += 2) {
-        float a = x[i], b = x[i + 1], c = table[i], s = table[i + 1];
-        x[i] = a * c - b * s;
-        x[i + 1] = a * s + b * c;
-    }
+COLD void widen_row(float *out, const uint16_t *x, int64_t n) {
+    int64_t i = 0;
+    for (; i + VEC_N <= n; i += VEC_N)
+        vec_store(out + i, vec_load_half(x + i));
+    for (; i < n; i++)
+        out[i] = half_bf16(x[i]);
+}
+
+COLD void narrow_row(uint16_t *out, const float *x, int64_t n) {
+    int64_t i = 0;
+    for (; i + VEC_N <= n; i += VEC_N)
+        vec_store_half(out + i, vec_load(x + i));
+    for (; i < n; i++)
+        out[i] = half_to_bf16(x[i]);
+}
+
+/* (a, b) -> (a c - b s, b c + a s): the sine comes with the sign of its place. */
+HOT vec rotated(vec x, vec table, vec sign) {
+    return VEC_FMA(x, VEC_EVEN(table), VEC_SWAP(x) * (VEC_ODD(table) * sign));
+}
+
+COLD void rope_row(float *out, const float *x, const float *table, int64_t n) {
+    const vec one = VEC_SET1(1.0f), sign = VEC_SIGNS(one);
+    EACH(n, vec_store(out + i, rotated(vec_load(x + i), vec_load(table + i), sign)),
+         vec_store_n(out + i,
+                     rotated(vec_load_n(x + i, n - i, 0), vec_load_n(table + i, n - i, 0), sign),
+                     n - i));
 }
 
 HOT vec logit(const float *s, int64_t i, vec scale, const float *const bias[2]) {
@@ -209,6 +230,8 @@ COLD float softmax_row(float *s, int64_t n, float scale, const float *const bias
         .norm = norm_row,                  \
         .norm_mod = norm_mod_row,          \
         .rope = rope_row,                  \
+        .widen = widen_row,                \
+        .narrow = narrow_row,              \
         .softmax = softmax_row,            \
         .scale = scale_rows,               \
         .tile = {__VA_ARGS__},             \

@@ -30,6 +30,17 @@ HOT void vec_store_n(float *p, vec v, int64_t n) {
         p[i] = t[i];
 }
 
+/* bf16 and back, to the nearest, ties to even. What is no number stays none, because arithmetic
+ * sets its quiet bit. */
+HOT vec vec_load_half(const uint16_t *p) {
+    return (vec)(__builtin_convertvector(*(const vec_half_any *)p, vec_word) << 16);
+}
+
+HOT void vec_store_half(uint16_t *p, vec v) {
+    vec_word w = (vec_word)v;
+    *(vec_half_any *)p = __builtin_convertvector((w + 0x7fffu + (w >> 16 & 1u)) >> 16, vec_half);
+}
+
 HOT float vec_sum(vec v) {
     float t[VEC_N], s = 0;
     vec_store(t, v);
