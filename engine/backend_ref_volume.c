@@ -17,10 +17,12 @@ static double conv_input(const struct tensor *x, const struct conv_opts *o, int6
     if (h < 0 || w < 0) return 0;
     h >>= o->is_doubled, w >>= o->is_doubled;
     if (t < 0 || h >= x->dim[1] || w >= x->dim[2]) return 0;
-    if (t < n_cache)
+    if (t < n_cache) {
         from = o->cache;
-    else
+        t = (t + o->oldest) % n_cache;
+    } else {
         t -= n_cache;
+    }
     return get(from, ((t * x->dim[1] + h) * x->dim[2] + w) * x->dim[3] + c);
 }
 

@@ -1,10 +1,10 @@
 /* vae.h - pixels to latents and back: AutoencoderKLWan, 2.1 and 2.2 style, frame by frame.
  *
- * Volumes are channels-last f32 in device memory: pixels [T,H,W,3] in -1..1, latents [L,h,w,z]
- * normalised as the transformer wants them. The first latent stands for one frame, each further
- * one for factor_t frames. Both directions stream: one latent frame at a time, with the past in
- * caches, so memory does not grow with the length of the clip, and the result is the same as if
- * the whole clip went through at once.
+ * At the door volumes are channels-last f32 in device memory: pixels [T,H,W,3] in -1..1, latents
+ * [L,h,w,z] normalised as the transformer wants them. The first latent stands for one frame, each
+ * further one for factor_t frames. Both directions stream: one latent frame at a time, with the
+ * past in caches, so memory does not grow with the length of the clip, and the result is the same
+ * as if the whole clip went through at once.
  *
  * One stream is one clip in one direction. A vae may carry several streams, one after another;
  * all on the thread of its device. */
@@ -17,6 +17,9 @@
 struct vae {
     struct vae_config config;
     struct device *dev;
+    struct pool *pool; /* of the weights, borrowed */
+    char *folder;
+    bool has_encoder; /* its weights are loaded */
     struct vae_net encoder, decoder;
     struct tensor quant, quant_b; /* first z rows: the mean; the rest, the log variance, unused */
     struct tensor post, post_b;
@@ -31,12 +34,15 @@ struct vae_stream {
     struct vae *vae; /* borrowed */
     enum vae_direction direction;
     struct vae_run run;
-    struct tensor patches; /* encode: the chunk after patchify; decode: latents after post_quant */
-    struct tensor result;  /* frames [T,H,W,3] or latents [n,h,w,z] of the biggest chunk */
-    int64_t n_latents;     /* done so far */
+    struct tensor in[2];  /* what the layers read: decode: latents before and after post_quant;
+                             encode: pixels after patchify, where there are patches */
+    struct tensor head;   /* what they made; not of a decoder without patches */
+    struct tensor result; /* frames [T,H,W,3] or latents [n,h,w,z] of the biggest chunk */
+    int64_t n_latents;    /* done so far */
 };
 
-/* Reads `folder`/config.json and the weights, which go to `pool`. The caller owns *out:
+/* Reads `folder`/config.json and the weights of the decoder, which go to `pool`; those of the
+ * encoder are checked now and loaded by the first stream that encodes. The caller owns *out:
  * vae_close(). A folder that does not fit fails with file, tensor and both shapes. */
 MUST_CHECK enum err vae_open(struct vae **out, struct device *dev, struct pool *pool,
                              const char *folder, struct fail *f);

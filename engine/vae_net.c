@@ -32,7 +32,6 @@ static const struct weight_row side_rows[] = {
 };
 static const struct weight_row attention_rows[] = {
     {"norm.gamma", AT(norm1), WEIGHT_VECTOR, 3, {C_IN, 1, 1}},
-    {"to_qkv.weight", AT(conv1), WEIGHT_MATRIX | WEIGHT_PACK, 4, {C_QKV, C_IN, 1, 1}},
     {"to_qkv.bias", AT(conv1_b), WEIGHT_PLAIN, 1, {C_QKV}},
     {"proj.weight", AT(conv2), WEIGHT_MATRIX | WEIGHT_PACK, 4, {C_OUT, C_IN, 1, 1}},
     {"proj.bias", AT(conv2_b), WEIGHT_PLAIN, 1, {C_OUT}},
@@ -81,6 +80,19 @@ static bool has_more(const struct vae_layer *l) {
     return l->ft == 2;
 }
 
+/* One tensor in the file, three products. */
+static enum err take_qkv(struct maker *k, struct vae_layer *l, const char *prefix, struct fail *f) {
+    enum err rc = ERR_OK;
+    char name[2 * NAME_MAX_BYTES];
+    int64_t c = l->c_in, dims[] = {3 * c, c, 1, 1};
+    snprintf(name, sizeof name, "%sto_qkv.weight", prefix);
+    for (int i = 0; i < COUNT_OF(l->qkv); i++)
+        TRY(weights_take_rows(k->w, &l->qkv[i], name, WEIGHT_MATRIX | WEIGHT_PACK, dims,
+                              COUNT_OF(dims), i * c, c, f));
+out:
+    return rc;
+}
+
 static enum err add(struct maker *k, struct vae_layer layer, const char *prefix, struct fail *f) {
     const struct kind_row *kind = &kinds[layer.kind];
     int64_t sizes[] = {layer.c_in, layer.c_out, 3 * (int64_t)layer.c_in,
@@ -94,6 +106,7 @@ static enum err add(struct maker *k, struct vae_layer layer, const char *prefix,
     k->net->n_layers++;
     k->net->n_slots += kind->n_slots;
     if (kind->n_rows > 0) TRY(weights_bind(k->w, l, prefix, kind->rows, kind->n_rows, sizes, f));
+    if (l->kind == VAE_ATTENTION) TRY(take_qkv(k, l, prefix, f));
     if (kind->n_more > 0 && has_more(l)) {
         k->net->n_slots += kind->n_more_slots;
         TRY(weights_bind(k->w, l, prefix, kind->more, kind->n_more, sizes, f));
@@ -151,6 +164,27 @@ out:
     return rc;
 }
 
+/* The levels before the first one that halves time. */
+static int count_singles(const struct vae_net *net) {
+    int n = 0;
+    for (int i = 0; i < net->n_layers; i++) {
+        const struct vae_layer *l = &net->layer[i];
+        if (l->kind == VAE_DOWN && l->ft == 2) return n;
+        if (l->kind == VAE_AVG_DOWN || (l->kind == VAE_DOWN && l[1].kind != VAE_AVG_DOWN))
+            n = i + 1;
+    }
+    return n;
+}
+
+/* Where a level ends that doubles time, be it with a shortcut or without. */
+static void mark_splits(struct vae_net *net) {
+    for (int i = 0; i + 1 < net->n_layers; i++) {
+        struct vae_layer *l = &net->layer[i];
+        bool is_end = l->kind == VAE_DUP_UP || (l->kind == VAE_UP && l[1].kind != VAE_DUP_UP);
+        l->is_split = is_end && l->ft == 2;
+    }
+}
+
 enum err vae_net_encoder(struct vae_net *net, const struct vae_config *c, struct weights *w,
                          struct fail *f) {
     struct maker k = {.net = net, .c = c, .w = w};
@@ -168,6 +202,7 @@ enum err vae_net_encoder(struct vae_net *net, const struct vae_config *c, struct
     TRY(add_mid(&k, "encoder", width, f));
     TRY(add(&k, (struct vae_layer){.kind = VAE_HEAD, .c_in = width, .c_out = 2 * c->z_dim},
             "encoder.", f));
+    net->n_singles = count_singles(net);
 out:
     return rc;
 }
@@ -217,6 +252,7 @@ enum err vae_net_decoder(struct vae_net *net, const struct vae_config *c, struct
     }
     TRY(add(&k, (struct vae_layer){.kind = VAE_HEAD, .c_in = width, .c_out = c->out_channels},
             "decoder.", f));
+    mark_splits(net);
 out:
     return rc;
 }

@@ -50,18 +50,21 @@ enum vae_kind {
 struct vae_layer {
     enum vae_kind kind;
     int c_in, c_out;
-    int ft, fs; /* factors in time and space of samplers and shortcuts */
-    int slot;   /* first of its caches */
+    int ft, fs;    /* factors in time and space of samplers and shortcuts */
+    int slot;      /* first of its caches */
+    bool is_split; /* the frames after it go on one by one */
     struct tensor norm1, norm2;
-    struct tensor conv1, conv1_b; /* of an attention: q|k|v as rows; of a sampler: the 3x3 */
+    struct tensor conv1, conv1_b; /* of an attention: bias of q|k|v; of a sampler: the 3x3 */
     struct tensor conv2, conv2_b; /* of an attention: proj; of a sampler: the conv in time */
+    struct tensor qkv[3];         /* of an attention: q, k, v */
     struct tensor side, side_b;   /* 1x1x1 of a residual block */
 };
 
 struct vae_net {
     struct vae_layer layer[VAE_LAYERS_MAX];
     int n_layers;
-    int n_slots; /* caches that a pass needs */
+    int n_slots;   /* caches that a pass needs */
+    int n_singles; /* so many layers from the first on may see each frame alone */
 };
 
 /* Read and checked; `path` names the folder. Fails with ERR_CORRUPT or ERR_UNSUPPORTED. */

@@ -6,7 +6,7 @@ enum { CACHE_FRAMES = 2 };
 
 static const float norm_eps = 1e-12f;
 
-/* A tensor and the work buffer that it lives in; -1: it is the caller's. */
+/* A tensor and the work buffer that it lives in; -1: it is somebody else's. */
 struct held {
     struct tensor t;
     int at;
@@ -20,16 +20,16 @@ struct flow {
 
 typedef enum err (*layer_fn)(struct flow *w, const struct vae_layer *l, struct fail *f);
 
-/* A free work buffer, seen as [T,H,W,C]. There is always one: a layer holds four at most. */
+/* A free work buffer, seen as [T,H,W,C]. There is always one: see n_buffers(). */
 static struct held hold(struct flow *w, int64_t T, int64_t H, int64_t W, int64_t C) {
     int at = 0;
     while (w->r->busy >> at & 1)
         at++;
-    ASSERT(at < VAE_WORK_BUFFERS);
+    ASSERT(at < w->r->n_work);
 
     int64_t dims[] = {T, H, W, C};
-    struct held h = {tensor_of(w->r->work[at].data, DTYPE_F32, 4, dims), at};
-    ASSERT(tensor_count(&h.t) <= w->r->work[at].dim[0]);
+    struct held h = {tensor_of(w->r->work[at].data, device_activation(w->dev), 4, dims), at};
+    ASSERT(tensor_bytes(&h.t) <= tensor_bytes(&w->r->work[at]));
     w->r->busy |= 1u << at;
     return h;
 }
@@ -45,18 +45,16 @@ static void pass_on(struct flow *w, struct held next) {
     w->x = next;
 }
 
-/* Shifts the last CACHE_FRAMES frames of (cache, x) into the cache. */
-static enum err remember(struct device *dev, struct tensor *cache, const struct tensor *x,
-                         struct fail *f) {
+/* The last frames of x take the places of the oldest ones of the ring. */
+static enum err remember(struct flow *w, int slot, const struct tensor *x, struct fail *f) {
     enum err rc = ERR_OK;
+    struct tensor *cache = &w->r->cache[slot];
     int64_t T = x->dim[0], n = cache->dim[0];
-    int64_t n_new = T < n ? T : n, n_old = n - n_new;
-    if (n_old > 0) {
-        struct tensor to = tensor_rows(cache, 0, n_old), from = tensor_rows(cache, n_new, n_old);
-        TRY(op_copy(dev, &to, &from, f));
+    for (int64_t t = T > n ? T - n : 0; t < T; t++) {
+        struct tensor to = tensor_rows(cache, w->r->oldest[slot], 1), from = tensor_rows(x, t, 1);
+        TRY(op_copy(w->dev, &to, &from, f));
+        w->r->oldest[slot] = (int)((w->r->oldest[slot] + 1) % n);
     }
-    struct tensor to = tensor_rows(cache, n_old, n_new), from = tensor_rows(x, T - n_new, n_new);
-    TRY(op_copy(dev, &to, &from, f));
 out:
     return rc;
 }
@@ -67,8 +65,9 @@ static enum err conv(struct flow *w, struct tensor *out, const struct tensor *x,
     enum err rc = ERR_OK;
     struct conv_opts o = *opts;
     o.cache = &w->r->cache[slot];
+    o.oldest = w->r->oldest[slot];
     TRY(op_conv(w->dev, out, x, &o, f));
-    TRY(remember(w->dev, &w->r->cache[slot], x, f));
+    TRY(remember(w, slot, x, f));
 out:
     return rc;
 }
@@ -109,9 +108,9 @@ static enum err run_res(struct flow *w, const struct vae_layer *l, struct fail *
     let_go(w, &a);
     TRY(norm_silu(w, &b.t, &b.t, &l->norm2, f));
     a = hold_like(w, l->c_out);
+    if (l->side.data) TRY(op_linear(w->dev, &a.t, &w->x.t, &l->side, &l->side_b, ACT_NONE, f));
+    conv2.add = l->side.data ? &a.t : &w->x.t;
     TRY(conv(w, &a.t, &b.t, l->slot + 1, &conv2, f));
-    if (l->side.data) TRY(op_linear(w->dev, &b.t, &w->x.t, &l->side, &l->side_b, ACT_NONE, f));
-    TRY(op_add_scaled(w->dev, &a.t, &a.t, l->side.data ? &b.t : &w->x.t, 1.0f, f));
     let_go(w, &b);
     pass_on(w, a);
 out:
@@ -122,18 +121,17 @@ out:
 static enum err attend(struct flow *w, const struct vae_layer *l, struct tensor *out,
                        const struct tensor *x, struct fail *f) {
     enum err rc = ERR_OK;
-    int64_t n = tensor_n_rows(x), C = l->c_in;
+    int64_t dims[] = {tensor_n_rows(x), l->c_in};
     struct attention_opts o = {.n_heads = 1};
     struct norm_opts norm = {.kind = NORM_L2, .eps = norm_eps, .w = &l->norm1};
     struct tensor h, qkv[3];
 
-    TRY(pool_take_2d(w->r->pool, &h, n, C, f));
+    TRY(pool_take(w->r->pool, &h, x->dtype, 2, dims, f));
     TRY(op_norm(w->dev, &h, x, &norm, f));
     for (int i = 0; i < 3; i++) {
-        struct tensor weight = tensor_rows(&l->conv1, i * C, C);
-        struct tensor bias = tensor_rows(&l->conv1_b, i * C, C);
-        TRY(pool_take_2d(w->r->pool, &qkv[i], n, C, f));
-        TRY(op_linear(w->dev, &qkv[i], &h, &weight, &bias, ACT_NONE, f));
+        struct tensor bias = tensor_rows(&l->conv1_b, i * l->c_in, l->c_in);
+        TRY(pool_take(w->r->pool, &qkv[i], x->dtype, 2, dims, f));
+        TRY(op_linear(w->dev, &qkv[i], &h, &l->qkv[i], &bias, ACT_NONE, f));
     }
     TRY(op_attention(w->dev, &h, &qkv[0], &qkv[1], &qkv[2], &o, f));
     TRY(op_linear(w->dev, out, &h, &l->conv2, &l->conv2_b, ACT_NONE, f));
@@ -167,7 +165,7 @@ static enum err halve_time(struct flow *w, const struct vae_layer *l, struct fai
     struct conv_opts o = conv_opts_of(&l->conv2, &l->conv2_b);
     const int64_t *d = w->x.t.dim;
 
-    if (w->r->is_first) return remember(w->dev, &w->r->cache[l->slot], &w->x.t, f);
+    if (w->r->is_first) return remember(w, l->slot, &w->x.t, f);
     o.stride_t = 2;
     struct held y = hold(w, d[0] / 2, d[1], d[2], l->c_out);
     TRY(conv(w, &y.t, &w->x.t, l->slot, &o, f));
@@ -212,22 +210,26 @@ static enum err run_up(struct flow *w, const struct vae_layer *l, struct fail *f
 
     if (l->ft == 2) TRY(double_time(w, l, f));
     const int64_t *d = w->x.t.dim;
-    struct held big = hold(w, d[0], 2 * d[1], 2 * d[2], l->c_in);
     struct held y = hold(w, d[0], 2 * d[1], 2 * d[2], l->c_out);
-    TRY(op_upsample2(w->dev, &big.t, &w->x.t, f));
-    TRY(op_conv(w->dev, &y.t, &big.t, &o, f));
-    let_go(w, &big);
+    o.is_doubled = true;
+    TRY(op_conv(w->dev, &y.t, &w->x.t, &o, f));
     pass_on(w, y);
 out:
     return rc;
 }
 
+/* The last layer: its frames go where the caller wants them, after those that are there. */
 static enum err run_head(struct flow *w, const struct vae_layer *l, struct fail *f) {
     enum err rc = ERR_OK;
+    struct conv_opts o = conv_opts_of(&l->conv1, &l->conv1_b);
     struct held h = hold_like(w, l->c_in);
+    struct tensor out = tensor_rows(&w->r->out, w->r->n_out, w->x.t.dim[0]);
+
     TRY(norm_silu(w, &h.t, &w->x.t, &l->norm1, f));
     pass_on(w, h);
-    TRY(run_conv(w, l, f));
+    TRY(conv(w, &out, &w->x.t, l->slot, &o, f));
+    w->r->n_out += out.dim[0];
+    pass_on(w, (struct held){out, -1});
 out:
     return rc;
 }
@@ -235,7 +237,6 @@ out:
 static enum err run_keep(struct flow *w, const struct vae_layer *l, struct fail *f) {
     (void)l;
     (void)f;
-    ASSERT(w->x.at >= 0);
     w->kept = w->x;
     return ERR_OK;
 }
@@ -276,21 +277,71 @@ static const layer_fn runners[VAE_KIND_COUNT] = {
     [VAE_DUP_UP] = run_dup_up,
 };
 
+static enum err run_layers(struct flow *w, int first, int last, struct fail *f) {
+    enum err rc = ERR_OK;
+    for (int i = first; i < last; i++) {
+        const struct vae_layer *l = &w->r->net->layer[i];
+        TRY(runners[l->kind](w, l, f));
+        if (!l->is_split || w->x.t.dim[0] == 1) continue;
+        for (int64_t t = 0; t < w->x.t.dim[0]; t++) {
+            struct flow one = {.r = w->r, .dev = w->dev, .x = {tensor_rows(&w->x.t, t, 1), -1}};
+            TRY(run_layers(&one, i + 1, last, f));
+            let_go(&one, &one.x);
+        }
+        break;
+    }
+out:
+    return rc;
+}
+
+/* The first layers frame by frame; what they make is gathered. */
+static enum err run_singles(struct flow *w, struct fail *f) {
+    enum err rc = ERR_OK;
+    int last = w->r->net->n_singles;
+    struct held all = {.at = -1};
+    int64_t T = w->x.t.dim[0];
+    for (int64_t t = 0; t < T; t++) {
+        struct flow one = {.r = w->r, .dev = w->dev, .x = {tensor_rows(&w->x.t, t, 1), -1}};
+        TRY(run_layers(&one, 0, last, f));
+        const int64_t *d = one.x.t.dim;
+        if (t == 0) all = hold(w, T, d[1], d[2], d[3]);
+        struct tensor to = tensor_rows(&all.t, t, 1);
+        TRY(op_copy(w->dev, &to, &one.x.t, f));
+        let_go(&one, &one.x);
+    }
+    pass_on(w, all);
+out:
+    return rc;
+}
+
 enum err vae_run_chunk(struct vae_run *r, struct tensor *out, const struct tensor *x,
                        struct fail *f) {
     enum err rc = ERR_OK;
     struct flow w = {.r = r, .dev = r->pool->dev, .x = {*x, -1}};
+    bool has_singles = r->net->n_singles > 0 && x->dim[0] > 1;
 
     ASSERT(x->n_dims == 4 && (!r->is_first || x->dim[0] == 1));
     r->busy = 0;
-    for (int i = 0; i < r->net->n_layers; i++) {
-        const struct vae_layer *l = &r->net->layer[i];
-        TRY(runners[l->kind](&w, l, f));
-    }
-    *out = w.x.t;
+    r->out = *out;
+    r->n_out = 0;
+    if (has_singles) TRY(run_singles(&w, f));
+    TRY(run_layers(&w, has_singles ? r->net->n_singles : 0, r->net->n_layers, f));
+    ASSERT(r->n_out == out->dim[0]);
     r->is_first = false;
 out:
     return rc;
+}
+
+/* Work buffers: x, what a layer makes of it in two steps, what a shortcut keeps, and for each split
+ * the frames that wait for their turn. */
+static int n_buffers(const struct vae_net *net) {
+    int n = 3 + (net->n_singles > 0);
+    bool has_kept = false;
+    for (int i = 0; i < net->n_layers; i++) {
+        n += net->layer[i].is_split;
+        has_kept = has_kept || net->layer[i].kind == VAE_KEEP;
+    }
+    return n + has_kept;
 }
 
 /* The biggest tensor that a layer holds, and the shape after it. */
@@ -299,7 +350,10 @@ static int64_t plan_layer(const struct vae_layer *l, struct vae_shape *s) {
     int64_t biggest = s->T * s->H * s->W * widest;
     if (l->kind == VAE_UP) {
         *s = (struct vae_shape){s->T * l->ft, s->H * 2, s->W * 2, s->C};
-        biggest = s->T * s->H * s->W * widest; /* never less than the pairs of double_time */
+        /* The pairs of double_time are no bigger than two frames in and four out. */
+        if (s->T * s->H * s->W * l->c_out > biggest) biggest = s->T * s->H * s->W * l->c_out;
+        if (s->T * s->H / 2 * (s->W / 2) * l->c_in > biggest)
+            biggest = s->T * s->H / 2 * (s->W / 2) * l->c_in;
     }
     if (l->kind == VAE_DOWN) *s = (struct vae_shape){s->T / l->ft, s->H / 2, s->W / 2, s->C};
     if (l->kind != VAE_KEEP) s->C = l->c_out;
@@ -322,50 +376,85 @@ static int list_caches(struct vae_shape out[2], const struct vae_layer *l,
     return l->kind == VAE_DOWN && l->ft == 2;
 }
 
-static enum err take_caches(struct vae_run *r, const struct vae_layer *l,
-                            const struct vae_shape *before, const struct vae_shape *after,
+/* What the layers need for chunks of `in`. */
+struct plan {
+    struct vae_shape s; /* before and after the layer that is looked at */
+    struct vae_shape before;
+    int64_t biggest; /* values of a work buffer */
+    int64_t T;       /* frames of a whole chunk, where s.T counts those that go together */
+};
+
+static void plan_next(struct plan *p, const struct vae_net *net, int i) {
+    const struct vae_layer *l = &net->layer[i];
+    if (i == net->n_singles) {
+        p->s.T = p->T;
+        int64_t gathered = p->s.T * p->s.H * p->s.W * p->s.C;
+        if (i > 0 && gathered > p->biggest) p->biggest = gathered;
+    }
+    p->before = p->s;
+    int64_t n = plan_layer(l, &p->s);
+    if (n > p->biggest) p->biggest = n;
+    p->T = l->kind == VAE_UP ? p->T * l->ft : l->kind == VAE_DOWN ? p->T / l->ft : p->T;
+    if (l->is_split) p->s.T = 1;
+}
+
+static struct plan plan_begin(const struct vae_net *net, const struct vae_shape *in) {
+    struct plan p = {.s = *in, .T = in->T};
+    if (net->n_singles > 0) p.s.T = 1;
+    return p;
+}
+
+/* Pixels and latents come in f32, so the past of the first layer is f32 too. */
+static enum dtype cache_dtype(const struct device *dev, const struct vae_layer *l) {
+    return l->kind == VAE_CONV ? DTYPE_F32 : device_activation(dev);
+}
+
+static enum err take_caches(struct vae_run *r, const struct vae_layer *l, const struct plan *p,
                             struct fail *f) {
     enum err rc = ERR_OK;
     struct vae_shape shape[2];
-    for (int i = 0, n = list_caches(shape, l, before, after); i < n; i++) {
-        const struct vae_shape *s = &shape[i];
+    for (int i = 0, n = list_caches(shape, l, &p->before, &p->s); i < n; i++) {
+        int64_t dims[] = {shape[i].T, shape[i].H, shape[i].W, shape[i].C};
         struct tensor *cache = &r->cache[l->slot + i];
-        TRY(pool_take_4d(r->pool, cache, s->T, s->H, s->W, s->C, f));
+        TRY(pool_take(r->pool, cache, cache_dtype(r->pool->dev, l), 4, dims, f));
         op_fill(r->pool->dev, cache, 0.0f);
     }
 out:
     return rc;
 }
 
-double vae_run_bytes(const struct vae_net *net, const struct vae_shape *in) {
-    struct vae_shape s = *in, shape[2];
-    double n_values = 0, biggest = 0;
+double vae_run_bytes(const struct vae_net *net, const struct device *dev,
+                     const struct vae_shape *in) {
+    struct plan p = plan_begin(net, in);
+    double bytes = 0, each = (double)tensor_dtype_bytes(device_activation(dev));
     for (int i = 0; i < net->n_layers; i++) {
-        struct vae_shape before = s;
-        double n = (double)plan_layer(&net->layer[i], &s);
-        if (n > biggest) biggest = n;
-        for (int k = list_caches(shape, &net->layer[i], &before, &s) - 1; k >= 0; k--)
-            n_values += (double)(shape[k].T * shape[k].H * shape[k].W * shape[k].C);
+        struct vae_shape shape[2];
+        plan_next(&p, net, i);
+        for (int k = list_caches(shape, &net->layer[i], &p.before, &p.s) - 1; k >= 0; k--)
+            bytes += (double)(shape[k].T * shape[k].H * shape[k].W * shape[k].C) *
+                     (double)tensor_dtype_bytes(cache_dtype(dev, &net->layer[i]));
+        /* Of one frame of the attention in the middle: normed, q, k and v. */
+        if (net->layer[i].kind == VAE_ATTENTION)
+            bytes += 4.0 * (double)(p.s.H * p.s.W * p.s.C) * each;
     }
-    return (n_values + VAE_WORK_BUFFERS * biggest) * sizeof(float);
+    return bytes + n_buffers(net) * (double)p.biggest * each;
 }
 
 enum err vae_run_make(struct vae_run *r, struct vae_shape *out, const struct vae_net *net,
                       struct pool *pool, const struct vae_shape *in, struct fail *f) {
     enum err rc = ERR_OK;
-    struct vae_shape s = *in;
-    int64_t biggest = 0;
+    struct plan p = plan_begin(net, in);
 
-    *r = (struct vae_run){.net = net, .pool = pool, .is_first = true};
+    *r = (struct vae_run){.net = net, .pool = pool, .is_first = true, .n_work = n_buffers(net)};
+    ASSERT(r->n_work <= VAE_WORK_MAX);
     for (int i = 0; i < net->n_layers; i++) {
-        struct vae_shape before = s;
-        int64_t n = plan_layer(&net->layer[i], &s);
-        if (n > biggest) biggest = n;
-        TRY(take_caches(r, &net->layer[i], &before, &s, f));
+        plan_next(&p, net, i);
+        TRY(take_caches(r, &net->layer[i], &p, f));
     }
-    for (int i = 0; i < VAE_WORK_BUFFERS; i++)
-        TRY(pool_take_1d(pool, &r->work[i], biggest, f));
-    *out = s;
+    for (int i = 0; i < r->n_work; i++)
+        TRY(pool_take(pool, &r->work[i], device_activation(pool->dev), 1, &p.biggest, f));
+    *out = p.s;
+    out->T = p.T;
 out:
     return rc;
 }

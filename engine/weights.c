@@ -105,17 +105,31 @@ out:
     return rc;
 }
 
+/* Some of the rows of a tensor. */
+struct part {
+    int64_t first, n;
+};
+
+static struct tensor part_shape(const struct safetensors_entry *e, int form,
+                                const struct part *part) {
+    struct tensor t = form_shape(e, form);
+    if (part) t.dim[0] = part->n;
+    return t;
+}
+
 static enum err load_packed(struct weights *w, struct tensor *out,
-                            const struct safetensors_entry *e, int form, struct fail *f) {
+                            const struct safetensors_entry *e, int form, const struct part *part,
+                            struct fail *f) {
     enum err rc = ERR_OK;
-    struct tensor want = form_shape(e, form), room;
+    struct tensor want = part_shape(e, form, part), room;
+    int64_t skipped = part ? part->first : 0;
     int64_t bytes = (int64_t)op_packed(w->dev, &want);
     TRY(pool_take(w->pool, &room, DTYPE_U8, 1, &bytes, f));
     want.data = room.data;
     for (int64_t first = 0; first < want.dim[0]; first += OP_PACK_ROWS) {
         int64_t n = want.dim[0] - first < OP_PACK_ROWS ? want.dim[0] - first : OP_PACK_ROWS;
         float *rows = NULL;
-        TRY(read_rows(w, e, &want, form, first, n, &rows, f));
+        TRY(read_rows(w, e, &want, form, skipped + first, n, &rows, f));
         op_pack(w->dev, &want, rows, first, n);
     }
     *out = want;
@@ -124,20 +138,21 @@ out:
 }
 
 static enum err load_entry(struct weights *w, struct tensor *out, const struct safetensors_entry *e,
-                           int form, struct fail *f) {
+                           int form, const struct part *part, struct fail *f) {
     enum err rc = ERR_OK;
-    struct tensor want = form_shape(e, form);
+    struct tensor want = part_shape(e, form, part);
     float *rows = NULL;
     struct tensor whole = want.n_dims ? want : tensor_1d(NULL, 1);
     TRY(pool_take(w->pool, out, DTYPE_F32, want.n_dims, want.dim, f));
-    TRY(read_rows(w, e, &whole, form, 0, whole.dim[0], &rows, f));
+    TRY(read_rows(w, e, &whole, form, part ? part->first : 0, whole.dim[0], &rows, f));
     op_upload(w->dev, out, rows);
 out:
     return rc;
 }
 
-enum err weights_take(struct weights *w, struct tensor *out, const char *name, int form, int n_dims,
-                      const int64_t *dims, struct fail *f) {
+static enum err take_part(struct weights *w, struct tensor *out, const char *name, int form,
+                          int n_dims, const int64_t *dims, const struct part *part,
+                          struct fail *f) {
     char line[512];
     struct safetensors_entry *e = safetensors_find(&w->file, name);
     memset(out, 0, sizeof *out);
@@ -164,7 +179,23 @@ enum err weights_take(struct weights *w, struct tensor *out, const char *name, i
         *out = tensor_of(NULL, e->dtype, e->n_dims, e->dim);
         return ERR_OK;
     }
-    return is_packed ? load_packed(w, out, e, form, f) : load_entry(w, out, e, form, f);
+    if (w->only_checks) {
+        *out = part_shape(e, form, part);
+        return ERR_OK;
+    }
+    return is_packed ? load_packed(w, out, e, form, part, f) : load_entry(w, out, e, form, part, f);
+}
+
+enum err weights_take(struct weights *w, struct tensor *out, const char *name, int form, int n_dims,
+                      const int64_t *dims, struct fail *f) {
+    return take_part(w, out, name, form, n_dims, dims, NULL, f);
+}
+
+enum err weights_take_rows(struct weights *w, struct tensor *out, const char *name, int form,
+                           const int64_t *dims, int n_dims, int64_t first, int64_t n,
+                           struct fail *f) {
+    ASSERT(n_dims >= 2 && first >= 0 && n >= 0 && first + n <= dims[0]);
+    return take_part(w, out, name, form, n_dims, dims, &(struct part){first, n}, f);
 }
 
 enum err weights_bind(struct weights *w, void *object, const char *prefix,

@@ -38,6 +38,8 @@ struct weights {
     struct device *dev;
     struct pool *pool;
     const char *folder;
+    bool only_checks;  /* while set, tensors are checked, but not loaded: they have a shape, no data
+                        */
     float *scratch[2]; /* a tensor on its way: as f32, and turned */
     size_t n_scratch[2];
     struct buf problems; /* one line each */
@@ -54,6 +56,10 @@ MUST_CHECK enum err weights_bind(struct weights *w, void *object, const char *pr
 /* One tensor by full name; dims as in the file. A problem is noted and `out` stays empty. */
 MUST_CHECK enum err weights_take(struct weights *w, struct tensor *out, const char *name, int form,
                                  int n_dims, const int64_t *dims, struct fail *f);
+/* The same for n rows of it from `first` on, which become a tensor of their own. */
+MUST_CHECK enum err weights_take_rows(struct weights *w, struct tensor *out, const char *name,
+                                      int form, const int64_t *dims, int n_dims, int64_t first,
+                                      int64_t n, struct fail *f);
 /* What the file holds, or NULL: for architecture by presence. */
 const struct safetensors_entry *weights_find(const struct weights *w, const char *name);
 /* Marks tensors with this prefix as known but not needed. */

@@ -36,7 +36,7 @@ static const char *frame_at(const struct conv *c, int64_t t) {
     size_t size = tensor_dtype_bytes(c->x->dtype);
     int64_t frame = c->x->dim[1] * c->x->dim[2] * c->C;
     const struct tensor *from = t < c->n_cache ? c->o->cache : c->x;
-    int64_t at = t < c->n_cache ? t : t - c->n_cache;
+    int64_t at = t < c->n_cache ? (t + c->o->oldest) % c->n_cache : t - c->n_cache;
     return (const char *)from->data + (size_t)(at * frame) * size;
 }
 

@@ -18,7 +18,7 @@ struct count count_dit(const struct dit *d, double n_tokens, double n_words) {
 
 /* A product of every position of [T,H,W] with all of `w`. */
 static double product(const struct tensor *w, double T, double H, double W) {
-    return w->data ? 2.0 * (double)tensor_count(w) * T * H * W : 0;
+    return w->n_dims ? 2.0 * (double)tensor_count(w) * T * H * W : 0;
 }
 
 /* One layer over one chunk; *s becomes the shape after it. */
@@ -27,7 +27,8 @@ static struct count count_layer(const struct vae_layer *l, struct vae_shape *s, 
     double T = (double)s->T, H = (double)s->H, W = (double)s->W;
     switch (l->kind) {
     case VAE_ATTENTION:
-        out.linear = product(&l->conv1, T, H, W) + product(&l->conv2, T, H, W);
+        /* q, k and v are as big as what comes after them. */
+        out.linear = 4 * product(&l->conv2, T, H, W);
         out.attention = 4 * T * (H * W) * (H * W) * l->c_in;
         break;
     case VAE_DOWN:

@@ -148,6 +148,7 @@ static void check(struct device *dev, const char *isa, const struct row *r, cons
     struct conv_opts o = {.w = &w,
                           .b = r->O % 2 ? NULL : &b,
                           .cache = r->cache ? &cache : NULL,
+                          .oldest = r->cache > 1 ? (int)(r->W % r->cache) : 0,
                           .stride_t = r->stride_t,
                           .stride_s = r->stride_s,
                           .is_doubled = r->is_doubled,
