@@ -1,4 +1,5 @@
-/* half.h - 16-bit floating point, as it lies in weight files and between products. Arithmetic. */
+/* half.h - 16-bit and 8-bit floating point, as it lies in weight files and between products.
+ * Arithmetic. */
 #ifndef ENGINE_HALF_H
 #define ENGINE_HALF_H
 
@@ -30,6 +31,20 @@ static inline float half_f16(uint16_t h) {
     if (exponent) return half_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
     float small = (float)fraction * 0x1p-24f;
     return sign ? -small : small;
+}
+
+/* 4 bits of exponent, 3 of fraction, no infinities. */
+static inline float half_f8_e4m3(uint8_t h) {
+    uint32_t sign = (uint32_t)(h & 0x80) << 24, exponent = (h >> 3) & 15, fraction = h & 7;
+    if ((h & 0x7f) == 0x7f) return half_from_bits(sign | 0x7fc00000u);
+    if (exponent) return half_from_bits(sign | (exponent + 120) << 23 | fraction << 20);
+    float small = (float)fraction * 0x1p-9f;
+    return sign ? -small : small;
+}
+
+/* The upper half of an IEEE half. */
+static inline float half_f8_e5m2(uint8_t h) {
+    return half_f16((uint16_t)(h << 8));
 }
 
 #endif

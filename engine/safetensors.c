@@ -1,5 +1,6 @@
 #include "engine/safetensors.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -287,19 +288,12 @@ static enum err check_index(const struct safetensors *s, const struct json *j, s
     return ERR_OK;
 }
 
-enum err safetensors_open(struct safetensors *s, const char *folder, const char *stem,
-                          struct fail *f) {
+/* Shards by an index. */
+static enum err open_index(struct safetensors *s, const char *folder, const char *path,
+                           struct fail *f) {
     enum err rc = ERR_OK;
     struct json j = {0};
-    char path[512];
-    memset(s, 0, sizeof *s);
-    snprintf(path, sizeof path, "%.300s/%.100s.safetensors.index.json", folder, stem);
-    rc = json_read_file(&j, path, INDEX_BYTES_MAX, f);
-    if (rc == ERR_NOT_FOUND) {
-        snprintf(path, sizeof path, "%.300s/%.100s.safetensors", folder, stem);
-        return safetensors_open_file(s, path, f);
-    }
-    TRY(rc);
+    TRY(json_read_file(&j, path, INDEX_BYTES_MAX, f));
     TRY(open_shards(s, folder, &j, f));
     TRY(sort_entries(s, f));
     TRY(check_index(s, &j, f));
@@ -307,6 +301,81 @@ out:
     json_free(&j);
     if (rc != ERR_OK) safetensors_close(s);
     return rc;
+}
+
+static bool ends_with(const char *name, const char *end) {
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+/* How near a file name is to `stem`: the lower the better, UNFIT for other files. */
+enum { WHOLE_INDEX, WHOLE_FILE, VARIANT_INDEX, VARIANT_FILE, OTHER_FILE, UNFIT };
+
+static int rank_name(const char *name, const char *stem) {
+    size_t n = strlen(stem);
+    bool is_stem = strncmp(name, stem, n) == 0;
+    if (is_stem && strcmp(name + n, ".safetensors.index.json") == 0) return WHOLE_INDEX;
+    if (is_stem && strcmp(name + n, ".safetensors") == 0) return WHOLE_FILE;
+    if (is_stem && strncmp(name + n, ".safetensors.index.", 19) == 0 && ends_with(name, ".json"))
+        return VARIANT_INDEX;
+    if (!ends_with(name, ".safetensors") || name[0] == '.') return UNFIT;
+    return is_stem && name[n] == '.' ? VARIANT_FILE : OTHER_FILE;
+}
+
+/* The best name of the folder; the first of the alphabet when several are equal. */
+static enum err find_name(char name[256], int *rank, int *n_equal, const char *folder,
+                          const char *stem, struct fail *f) {
+    DIR *dir = opendir(folder);
+    struct dirent *d;
+    *rank = UNFIT;
+    *n_equal = 0;
+    if (!dir) return FAIL(f, ERR_NOT_FOUND, "%.160s: no such folder", folder);
+    while ((d = readdir(dir))) {
+        int r = rank_name(d->d_name, stem);
+        if (r > *rank || r == UNFIT) continue;
+        *n_equal = r == *rank ? *n_equal + 1 : 1;
+        if (r < *rank || strcmp(d->d_name, name) < 0) str_copy(name, 256, str_of(d->d_name));
+        *rank = r;
+    }
+    closedir(dir);
+    return ERR_OK;
+}
+
+enum err safetensors_open(struct safetensors *s, const char *folder, const char *stem,
+                          struct fail *f) {
+    enum err rc = ERR_OK;
+    char name[256] = "", path[512];
+    int rank, n_equal;
+    memset(s, 0, sizeof *s);
+    TRY(find_name(name, &rank, &n_equal, folder, stem, f));
+    if (rank == UNFIT)
+        return FAIL(f, ERR_NOT_FOUND, "%.160s/%.60s.safetensors: no such file", folder, stem);
+    if (rank == OTHER_FILE && n_equal > 1)
+        return FAIL(f, ERR_NOT_FOUND,
+                    "%.160s/%.60s.safetensors: no such file, and %d others to choose from", folder,
+                    stem, n_equal);
+    snprintf(path, sizeof path, "%.250s/%.200s", folder, name);
+    if (rank == WHOLE_INDEX || rank == VARIANT_INDEX)
+        TRY(open_index(s, folder, path, f));
+    else
+        TRY(safetensors_open_file(s, path, f));
+out:
+    return rc;
+}
+
+enum err safetensors_rename(struct safetensors *s, safetensors_rename_fn rename, int kind,
+                            struct fail *f) {
+    char name[SAFETENSORS_NAME_MAX];
+    for (int i = 0; i < s->n_entries; i++) {
+        struct safetensors_entry *e = &s->entry[i];
+        rename(name, e->name, kind);
+        char *renamed = mem_take(strlen(name) + 1, 1);
+        if (!renamed) return FAIL(f, ERR_NOMEM, "no memory for a tensor name");
+        memcpy(renamed, name, strlen(name) + 1);
+        mem_free(e->name);
+        e->name = renamed;
+    }
+    return sort_entries(s, f);
 }
 
 void safetensors_close(struct safetensors *s) {
@@ -337,8 +406,13 @@ enum err safetensors_read_bytes(const struct safetensors *s, const struct safete
     return file_read(&shard->file, (int64_t)e->offset, out, e->bytes, shard->path, f);
 }
 
-/* Halves lie at the end of `out` and grow to floats from the front: the one that is written never
- * reaches one that is still to be read. */
+bool safetensors_is_real(const struct safetensors_entry *e) {
+    return e->dtype == DTYPE_F32 || e->dtype == DTYPE_BF16 || e->dtype == DTYPE_F16 ||
+           e->dtype == DTYPE_F8_E4M3 || e->dtype == DTYPE_F8_E5M2;
+}
+
+/* Short values lie at the end of `out` and grow to floats from the front: the one that is written
+ * never reaches one that is still to be read. */
 static void widen(float *out, const char *halves, int64_t n, enum dtype dtype) {
     for (int64_t i = 0; i < n; i++) {
         uint16_t h;
@@ -348,17 +422,26 @@ static void widen(float *out, const char *halves, int64_t n, enum dtype dtype) {
     }
 }
 
+static void widen_bytes(float *out, const char *bytes, int64_t n, enum dtype dtype) {
+    for (int64_t i = 0; i < n; i++) {
+        uint8_t h = (uint8_t)bytes[i];
+        float v = dtype == DTYPE_F8_E4M3 ? half_f8_e4m3(h) : half_f8_e5m2(h);
+        memcpy(out + i, &v, sizeof v);
+    }
+}
+
 enum err safetensors_read(const struct safetensors *s, const struct safetensors_entry *e,
                           int64_t first, int64_t n, float *out, struct fail *f) {
     enum err rc = ERR_OK;
     size_t each = tensor_dtype_bytes(e->dtype), bytes = (size_t)n * each;
-    ASSERT(e->dtype == DTYPE_F32 || e->dtype == DTYPE_BF16 || e->dtype == DTYPE_F16);
+    ASSERT(safetensors_is_real(e));
     ASSERT(first >= 0 && n >= 0 && (size_t)(first + n) * each <= e->bytes);
     char *raw = (char *)out + (size_t)n * sizeof *out - bytes;
     const struct safetensors_shard *shard = &s->shard[e->shard];
     int64_t at = (int64_t)e->offset + first * (int64_t)each;
     TRY(file_read(&shard->file, at, raw, bytes, shard->path, f));
-    if (e->dtype != DTYPE_F32) widen(out, raw, n, e->dtype);
+    if (each == 2) widen(out, raw, n, e->dtype);
+    if (each == 1) widen_bytes(out, raw, n, e->dtype);
 out:
     return rc;
 }

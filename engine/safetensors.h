@@ -1,8 +1,10 @@
 /* safetensors.h - the tensors of one model component, read from its files.
  *
  * A component is a folder with one file `stem.safetensors`, or shards named by
- * `stem.safetensors.index.json`. Everything in the header is checked before anything is
- * believed: lengths, types, shapes, that the tensors tile the data without gap or overlap.
+ * `stem.safetensors.index.json`; failing that a variant of either (`stem.fp16.safetensors`,
+ * `stem.safetensors.index.fp16.json`), or the only .safetensors file there. Everything in the
+ * header is checked before anything is believed: lengths, types, shapes, that the tensors tile the
+ * data without gap or overlap.
  *
  * Files are read, not mapped: one that is cut or written to while it is in use is an answer in
  * words and not a signal. One that is replaced by another of its name stays readable, being open.
@@ -48,15 +50,22 @@ struct safetensors {
     int n_shards;
 };
 
-/* `stem` is "model" or "diffusion_pytorch_model". ERR_NOT_FOUND when neither file exists,
- * ERR_CORRUPT naming file, tensor and reason. */
+/* `stem` is "model" or "diffusion_pytorch_model". ERR_NOT_FOUND when no file fits, ERR_CORRUPT
+ * naming file, tensor and reason. */
 MUST_CHECK enum err safetensors_open(struct safetensors *s, const char *folder, const char *stem,
                                      struct fail *f);
 MUST_CHECK enum err safetensors_open_file(struct safetensors *s, const char *path, struct fail *f);
 void safetensors_close(struct safetensors *s); /* safe on a zeroed struct */
 struct safetensors_entry *safetensors_find(const struct safetensors *s, const char *name);
 
-/* Values first .. first + n - 1 of an F32, F16 or BF16 tensor as floats. ERR_CORRUPT when the file
+/* Gives every tensor the name that `rename` writes; ERR_CORRUPT when two become one. */
+typedef void (*safetensors_rename_fn)(char out[SAFETENSORS_NAME_MAX], const char *name, int kind);
+MUST_CHECK enum err safetensors_rename(struct safetensors *s, safetensors_rename_fn rename,
+                                       int kind, struct fail *f);
+
+/* True for F32, F16, BF16 and the two kinds of F8: what safetensors_read() reads. */
+bool safetensors_is_real(const struct safetensors_entry *e);
+/* Values first .. first + n - 1 of such a tensor as floats. ERR_CORRUPT when the file
  * has become shorter. */
 MUST_CHECK enum err safetensors_read(const struct safetensors *s, const struct safetensors_entry *e,
                                      int64_t first, int64_t n, float *out, struct fail *f);

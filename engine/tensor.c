@@ -10,7 +10,7 @@ static const struct {
 } dtypes[DTYPE_COUNT] = {
     [DTYPE_F32] = {"F32", 4},         [DTYPE_BF16] = {"BF16", 2},       [DTYPE_F16] = {"F16", 2},
     [DTYPE_I32] = {"I32", 4},         [DTYPE_U8] = {"U8", 1},           [DTYPE_I8] = {"I8", 1},
-    [DTYPE_F8_E4M3] = {"F8_E4M3", 1}, [DTYPE_F8_E5M2] = {"F8_E5M2", 1},
+    [DTYPE_F8_E4M3] = {"F8_E4M3", 1}, [DTYPE_F8_E5M2] = {"F8_E5M2", 1}, [DTYPE_I64] = {"I64", 8},
 };
 
 struct tensor tensor_of(void *data, enum dtype dtype, int n_dims, const int64_t *dims) {

@@ -22,6 +22,7 @@ enum dtype {
     DTYPE_I8,
     DTYPE_F8_E4M3, /* of files only: no op reads it */
     DTYPE_F8_E5M2, /* of files only */
+    DTYPE_I64,     /* of files only: bookkeeping of old exporters */
     DTYPE_COUNT
 };
 
