@@ -7,7 +7,6 @@
 #include "common/base/mem.h"
 #include "engine/engine_own.h"
 #include "engine/mask.h"
-#include "engine/text_clean.h"
 
 enum {
     POOL_BLOCK_BYTES = 16 << 20,
@@ -87,7 +86,7 @@ static enum err open_parts(struct engine *e, struct fail *f) {
     TRY(engine_folder_part(&e->folder, path, "tokenizer/spiece.model", f));
     TRY(tokenizer_open(&e->tokenizer, path, f));
     TRY(engine_folder_part(&e->folder, path, "text_encoder", f));
-    TRY(text_open(&e->text, &e->dev, &e->process, path, f));
+    TRY(text_open(&e->text, &e->dev, &e->process, path, TEXT_BY_SIZE, f));
     TRY(engine_folder_part(&e->folder, path, "transformer", f));
     TRY(dit_open(&e->dit, &e->dev, &e->process, path, f));
     TRY(engine_folder_part(&e->folder, path, "vae", f));
@@ -207,38 +206,13 @@ static enum err take_host(struct engine *e, struct tensor *out, int n_dims, cons
     return pool_take(&e->host, out, DTYPE_F32, n_dims, dims, f);
 }
 
-static enum err encode_one(struct engine *e, struct tensor *out, const char *prompt,
-                           struct fail *f) {
-    enum err rc = ERR_OK;
-    struct pool_mark mark = pool_mark(&e->step);
-    struct tokenizer_ids ids = {0};
-    struct buf clean;
-    struct tensor rows;
-    buf_make(&clean, TOKENIZER_TEXT_BYTES_MAX);
-    TRY(text_clean(&clean, str_of(prompt ? prompt : ""), f));
-    TRY(tokenizer_encode(e->tokenizer, &ids, str_of(buf_str(&clean)), ENGINE_TEXT_ROWS, f));
-    if (ids.was_cut) say(e, "prompt.cut", "the prompt is longer than the model reads");
-    int64_t dims[] = {ids.n, e->dit->config.text_dim};
-    TRY(take_host(e, out, 2, dims, f));
-    TRY(pool_take_2d(&e->step, &rows, dims[0], dims[1], f));
-    TRY(text_encode(e->text, &rows, ids.id, ids.n, &e->step, f));
-    op_download(&e->dev, out->data, &rows);
-out:
-    pool_rewind(&e->step, mark);
-    tokenizer_ids_free(&ids);
-    buf_free(&clean);
-    return rc;
-}
-
 enum err engine_encode_text(struct engine *e, struct engine_words *words, const char *prompt,
                             const char *negative, struct fail *f) {
     enum err rc = ERR_OK;
     int64_t start = device_now_ns();
     tell(e, ENGINE_PHASE_TEXT, 0, 2, start);
     TRY(still_wanted(e, f));
-    TRY(encode_one(e, &words->rows, prompt, f));
-    tell(e, ENGINE_PHASE_TEXT, 1, 2, start);
-    TRY(encode_one(e, &words->negative_rows, negative, f));
+    TRY(engine_text_rows(e, words, prompt, negative, f));
     tell(e, ENGINE_PHASE_TEXT, 2, 2, start);
 out:
     return rc;

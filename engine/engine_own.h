@@ -44,6 +44,9 @@ struct engine {
     double frame_ns_per_px;         /* of the last clip, or 0: decoding still to come */
 };
 
+/* engine_encode_text() without its progress. */
+MUST_CHECK enum err engine_text_rows(struct engine *e, struct engine_words *words,
+                                     const char *prompt, const char *negative, struct fail *f);
 /* The plan of windows for a clip of that many latent frames. */
 struct window_plan engine_window_plan(const struct engine *e, int64_t n_latents);
 /* Turns the progress of a window into that of its clip. False: nothing to tell. */

@@ -1,18 +1,36 @@
 /* The UMT5 encoder against transformers' UMT5EncoderModel on a mini folder with random weights
  * (train/dump_golden_text.py). There the text is padded to 512 and masked as the pipeline does;
- * here only real tokens are computed. f32 on both sides, values of about one. */
+ * here only real tokens are computed. Values are of about one. Weights are loaded, or read from the
+ * mapped file; f32 against f32, bf16 by angle and relative distance. */
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/text.h"
 #include "tests/lib/check.h"
 #include "tests/lib/golden.h"
+#include "tests/lib/temp.h"
 
-static const double tolerance = 1e-5;
-static const char *const devices[] = {"ref", "cpu"};
+static const double tolerance = 1e-5, bf16_distance = 1e-2, bf16_cosine = 0.999;
 static const char *const folder = "tests/golden/mini/text_encoder";
+static const int counts[] = {3, 4, 5, 8, 13, 21, 40, 200};
+
+static const struct way {
+    const char *name, *device;
+    enum precision precision;
+    enum text_place place;
+} ways[] = {
+    {"ref", "ref", PRECISION_F32, TEXT_LOADED},
+    {"ref-mapped", "ref", PRECISION_F32, TEXT_MAPPED},
+    {"cpu", "cpu", PRECISION_F32, TEXT_LOADED},
+    {"cpu-mapped", "cpu", PRECISION_F32, TEXT_MAPPED},
+    {"cpu-bf16", "cpu", PRECISION_BF16, TEXT_LOADED},
+    {"cpu-bf16-mapped", "cpu", PRECISION_BF16, TEXT_MAPPED},
+};
 
 struct fixture {
-    const char *device;
+    const struct way *way;
     struct device dev;
     struct pool weights, job;
     struct text *text;
@@ -20,17 +38,21 @@ struct fixture {
     struct fail f;
 };
 
-static enum err open_fixture(struct fixture *x, const char *device) {
+static enum err open_at(struct fixture *x, const struct way *way, const char *path) {
     enum err rc = ERR_OK;
-    *x = (struct fixture){.device = device};
-    TRY(device_open(&x->dev, device,
-                    &(struct device_opts){.n_threads = 2, .precision = PRECISION_F32}, &x->f));
+    *x = (struct fixture){.way = way};
+    struct device_opts opts = {.n_threads = 2, .precision = way->precision};
+    TRY(device_open(&x->dev, way->device, &opts, &x->f));
     pool_make(&x->weights, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->job, &x->dev, 1 << 20, 1 << 28);
-    TRY(text_open(&x->text, &x->dev, &x->weights, folder, &x->f));
+    TRY(text_open(&x->text, &x->dev, &x->weights, path, way->place, &x->f));
     TRY(safetensors_open_file(&x->io, "tests/golden/mini/text_encoder/io.safetensors", &x->f));
 out:
     return rc;
+}
+
+static enum err open_fixture(struct fixture *x, const struct way *way) {
+    return open_at(x, way, folder);
 }
 
 static void close_fixture(struct fixture *x) {
@@ -41,34 +63,124 @@ static void close_fixture(struct fixture *x) {
     device_close(&x->dev);
 }
 
+static struct text_ids take_ids(struct fixture *x, int n_tokens) {
+    char name[64];
+    int64_t n;
+    snprintf(name, sizeof name, "ids_%d", n_tokens);
+    struct text_ids ids = {golden_i32(&x->io, name, &n), n_tokens};
+    CHECK_INT(n, n_tokens);
+    return ids;
+}
+
+static void check_distance(const char *name, const float *got, const float *want, int64_t n) {
+    double dot = 0, a = 0, b = 0, d = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double g = (double)got[i], w = (double)want[i];
+        dot += g * w, a += g * g, b += w * w, d += (g - w) * (g - w);
+    }
+    printf("  %s bf16: cosine %.6f, relative distance %.2e\n", name, dot / sqrt(a * b),
+           sqrt(d / b));
+    CHECK(dot / sqrt(a * b) >= bf16_cosine);
+    CHECK(sqrt(d / b) <= bf16_distance);
+}
+
 static void check_rows(struct fixture *x, int n_tokens) {
     char name[64];
-    int64_t n_ids, n;
+    int64_t n;
     struct tensor rows = {0};
 
-    snprintf(name, sizeof name, "ids_%d", n_tokens);
-    int32_t *ids = golden_i32(&x->io, name, &n_ids);
+    struct text_ids ids = take_ids(x, n_tokens);
     snprintf(name, sizeof name, "rows_%d", n_tokens);
     float *want = golden_f32(&x->io, name, &n), *got = mem_take((size_t)n, sizeof *got);
-    CHECK_INT(n_ids, n_tokens);
     CHECK_OK(pool_take_2d(&x->job, &rows, n_tokens, x->text->config.d_model, &x->f), &x->f);
-    CHECK_OK(text_encode(x->text, &rows, ids, n_tokens, &x->job, &x->f), &x->f);
+    CHECK_OK(text_encode(x->text, &rows, &ids, 1, &x->job, &x->f), &x->f);
     op_download(&x->dev, got, &rows);
     snprintf(name, sizeof name, "umt5 %d tokens", n_tokens);
-    golden_check(name, x->device, golden_compare(got, want, n), tolerance);
+    if (x->way->precision == PRECISION_F32)
+        golden_check(name, x->way->name, golden_compare(got, want, n), tolerance);
+    else
+        check_distance(name, got, want, n);
     mem_free(got);
     mem_free(want);
-    mem_free(ids);
+    mem_free((int32_t *)(uintptr_t)ids.id);
     pool_reset(&x->job);
 }
 
 static void ids_become_the_rows_of_transformers(void) {
-    static const int counts[] = {3, 4, 5, 8, 13, 21, 40, 200};
-    for (int d = 0; d < COUNT_OF(devices); d++) {
+    for (int w = 0; w < COUNT_OF(ways); w++) {
         struct fixture x;
-        CHECK_OK(open_fixture(&x, devices[d]), &x.f);
+        CHECK_OK(open_fixture(&x, &ways[w]), &x.f);
+        CHECK(x.text && (x.text->map != NULL) == (ways[w].place == TEXT_MAPPED));
         for (int i = 0; i < COUNT_OF(counts) && x.io.n_entries > 0; i++)
             check_rows(&x, counts[i]);
+        close_fixture(&x);
+    }
+}
+
+static void texts_together_are_the_texts_alone(void) {
+    enum { N = 3, TOKENS = 8 + 40 + 3 };
+    for (int w = 0; w < COUNT_OF(ways); w++) {
+        struct fixture x;
+        struct text_ids ids[N];
+        struct tensor all = {0};
+        int64_t first = 0;
+        CHECK_OK(open_fixture(&x, &ways[w]), &x.f);
+        for (int i = 0; i < N; i++)
+            ids[i] = take_ids(&x, (int[]){8, 40, 3}[i]);
+        CHECK_OK(pool_take_2d(&x.job, &all, TOKENS, x.text->config.d_model, &x.f), &x.f);
+        CHECK_OK(text_encode(x.text, &all, ids, N, &x.job, &x.f), &x.f);
+        for (int i = 0; i < N; i++) {
+            struct tensor one, part = tensor_rows(&all, first, ids[i].n);
+            CHECK_OK(pool_take_2d(&x.job, &one, ids[i].n, x.text->config.d_model, &x.f), &x.f);
+            CHECK_OK(text_encode(x.text, &one, &ids[i], 1, &x.job, &x.f), &x.f);
+            /* Host memory on every device there is; sums may be in another order. */
+            for (int64_t k = 0; k < tensor_count(&one); k++)
+                CHECK_NEAR((double)((float *)one.data)[k], (double)((float *)part.data)[k], 1e-5);
+            first += ids[i].n;
+            mem_free((int32_t *)(uintptr_t)ids[i].id);
+        }
+        close_fixture(&x);
+    }
+}
+
+static void copy_file(const char *to_folder, const char *name) {
+    static char bytes[1 << 16];
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *from = fopen(path, "rb");
+    snprintf(path, sizeof path, "%s/%s", to_folder, name);
+    FILE *to = fopen(path, "wb");
+    CHECK(from && to);
+    size_t n = from ? fread(bytes, 1, sizeof bytes, from) : 0;
+    CHECK(n > 0 && n < sizeof bytes && to && fwrite(bytes, 1, n, to) == n);
+    if (from) fclose(from);
+    if (to) fclose(to);
+}
+
+static enum err cut_before_the_second(void *path, int layer, struct fail *f) {
+    (void)f;
+    if (layer == 1) CHECK_INT(truncate(path, 4096), 0);
+    return ERR_OK;
+}
+
+static void a_file_that_is_cut_while_it_is_read_is_told_in_words(void) {
+    for (int w = 0; w < COUNT_OF(ways); w++) {
+        const char *dir = temp_dir();
+        char path[512];
+        struct fixture x;
+        struct tensor rows = {0};
+        snprintf(path, sizeof path, "%s/model.safetensors", dir);
+        copy_file(dir, "config.json");
+        copy_file(dir, "model.safetensors");
+        CHECK_OK(open_at(&x, &ways[w], dir), &x.f);
+        struct text_ids ids = take_ids(&x, 8);
+        CHECK_OK(pool_take_2d(&x.job, &rows, 8, x.text->config.d_model, &x.f), &x.f);
+        x.text->on_layer = cut_before_the_second;
+        x.text->ctx = path;
+        CHECK_INT(text_encode(x.text, &rows, &ids, 1, &x.job, &x.f), ERR_CORRUPT);
+        CHECK_HAS(x.f.text, "model.safetensors");
+        CHECK_HAS(x.f.text, "while it was in use");
+        mem_free((int32_t *)(uintptr_t)ids.id);
         close_fixture(&x);
     }
 }
@@ -91,16 +203,18 @@ static void distances_fall_into_the_buckets_of_the_paper(void) {
 static void an_id_outside_the_table_is_refused_in_words(void) {
     struct fixture x;
     struct tensor rows = {0};
-    const int32_t ids[] = {5, 400, 1};
-    CHECK_OK(open_fixture(&x, "ref"), &x.f);
+    const struct text_ids ids = {(const int32_t[]){5, 400, 1}, 3};
+    CHECK_OK(open_fixture(&x, &ways[0]), &x.f);
     CHECK_OK(pool_take_2d(&x.job, &rows, 3, x.text->config.d_model, &x.f), &x.f);
-    CHECK_INT(text_encode(x.text, &rows, ids, 3, &x.job, &x.f), ERR_CORRUPT);
+    CHECK_INT(text_encode(x.text, &rows, &ids, 1, &x.job, &x.f), ERR_CORRUPT);
     CHECK_STR(x.f.text, "the tokenizer gave id 400, the text encoder has 400 rows");
     close_fixture(&x);
 }
 
 static const struct test tests[] = {
     TEST(ids_become_the_rows_of_transformers),
+    TEST(texts_together_are_the_texts_alone),
+    TEST(a_file_that_is_cut_while_it_is_read_is_told_in_words),
     TEST(distances_fall_into_the_buckets_of_the_paper),
     TEST(an_id_outside_the_table_is_refused_in_words),
 };

@@ -142,7 +142,7 @@ static void a_text_folder_that_lies_is_refused_in_words(void) {
         struct text *t = NULL;
         struct fail f = {0};
         write_config(p.folder, p.source, &rows[i]);
-        check_row(&rows[i], text_open(&t, &p.dev, &p.pool, p.folder, &f), &f);
+        check_row(&rows[i], text_open(&t, &p.dev, &p.pool, p.folder, TEXT_BY_SIZE, &f), &f);
         CHECK_HAS(f.text, p.folder);
         text_close(t);
     }
@@ -159,7 +159,7 @@ static void a_missing_folder_is_not_found(void) {
     pool_make(&pool, &dev, 1 << 20, 1 << 26);
     CHECK_INT(vae_open(&v, &dev, &pool, "tests/golden/none", &f), ERR_NOT_FOUND);
     CHECK_HAS(f.text, "tests/golden/none/config.json");
-    CHECK_INT(text_open(&t, &dev, &pool, "tests/golden/none", &f), ERR_NOT_FOUND);
+    CHECK_INT(text_open(&t, &dev, &pool, "tests/golden/none", TEXT_BY_SIZE, &f), ERR_NOT_FOUND);
     CHECK(v == NULL && t == NULL);
     pool_free(&pool);
     device_close(&dev);
@@ -177,7 +177,7 @@ static void loading_survives_every_failed_allocation(void) {
         struct text *t = NULL;
         struct fail f = {0};
         mem_fail_nth(i);
-        enum err rc = text_open(&t, &p.dev, &p.pool, p.folder, &f);
+        enum err rc = text_open(&t, &p.dev, &p.pool, p.folder, TEXT_BY_SIZE, &f);
         mem_fail_nth(0);
         text_close(t);
         pool_free(&p.pool);
