@@ -146,8 +146,8 @@ static enum err take_keys(struct dit *d, struct dit_block_text *out, int64_t N, 
                           struct fail *f) {
     enum err rc = ERR_OK;
     int64_t width = dit_config_width(&d->config);
-    TRY(pool_take_2d(keep, &out->k, N, width, f));
-    TRY(pool_take_2d(keep, &out->v, N, width, f));
+    TRY(pool_take_rows(keep, &out->k, N, width, f));
+    TRY(pool_take_rows(keep, &out->v, N, width, f));
 out:
     return rc;
 }
@@ -406,19 +406,25 @@ double dit_bytes(const struct dit *d, int64_t F, int64_t h, int64_t w) {
     const int *p = c->patch_size.v;
     double cell = (double)p[0] * p[1] * p[2], width = (double)dit_config_width(c);
     double n_tokens = (double)F * (double)h * (double)w / cell;
-    /* x and the scratch of a block: n, q, k, v and the wide one; afterwards the cells of the head,
-     * which find room in the same place; a row of positions; the number of its timestep. */
-    double per_token = 5 * width + c->ffn_dim + c->head_dim + 1;
-    if (d->vace) per_token += width; /* the state of the control branch */
-    return n_tokens * per_token * sizeof(float);
+    /* Per token: x, a row of positions, the number of its timestep, and in the type of activations
+     * the scratch of a block: n and either q, k, v or the wide one. The cells and the norm of the
+     * head find room there afterwards. */
+    double scratch = width + fmax(3 * width, c->ffn_dim);
+    double per_token = (width + c->head_dim + 1) * sizeof(float);
+    per_token += scratch * (double)tensor_dtype_bytes(device_activation(d->dev));
+    if (d->vace) per_token += width * sizeof(float); /* the state of the control branch */
+    return n_tokens * per_token;
+}
+
+static double keys_bytes(const struct dit *d, int64_t n_rows, int n_blocks) {
+    return 2.0 * n_blocks * (double)n_rows * (double)dit_config_width(&d->config) *
+           (double)tensor_dtype_bytes(device_activation(d->dev));
 }
 
 double dit_text_bytes(const struct dit *d, int64_t n_rows) {
-    int n_blocks = d->config.n_layers + d->caps.n_vace;
-    return 2.0 * n_blocks * (double)n_rows * (double)dit_config_width(&d->config) * sizeof(float);
+    return keys_bytes(d, n_rows, d->config.n_layers + d->caps.n_vace);
 }
 
 double dit_pictures_bytes(const struct dit *d, int64_t n_rows) {
-    return 2.0 * d->config.n_layers * (double)n_rows * (double)dit_config_width(&d->config) *
-           sizeof(float);
+    return keys_bytes(d, n_rows, d->config.n_layers);
 }

@@ -109,33 +109,43 @@ enum err dit_block_add_mod(struct device *dev, struct tensor *out, const struct 
                            const struct tensor *time, struct fail *f) {
     enum err rc = ERR_OK;
     int64_t R = out->dim[0], M = out->dim[1], C = out->dim[2];
+    int64_t n = time->dim[1] == 1 ? 1 : M; /* rows that are added at once */
     struct tensor flat = tensor_as_2d(out, R * M, C), base = tensor_as_2d(table, M, C);
     struct tensor by_time = tensor_as_2d(time, tensor_count(time) / C, C);
-    bool is_shared = time->dim[1] == 1;
-    for (int64_t i = 0; i < R * M; i++) {
-        struct tensor to = tensor_rows(&flat, i, 1), a = tensor_rows(&base, i % M, 1);
-        struct tensor t = tensor_rows(&by_time, is_shared ? i / M : i, 1);
+    for (int64_t i = 0; i < R * M; i += n) {
+        struct tensor to = tensor_rows(&flat, i, n), a = tensor_rows(&base, i % M, n);
+        struct tensor t = tensor_rows(&by_time, n == 1 ? i / M : i, n);
         TRY(op_add_scaled(dev, &to, &a, &t, 1.0f, f));
     }
 out:
     return rc;
 }
 
-/* Scratch of one block, [N,d] each, and the wide one of the ffn. */
+/* Scratch of one block: its modulation, and rows [N,d] that each of its three parts reads. */
 struct scratch {
-    struct tensor n, q, k, v, h, mod;
+    struct tensor mod, n;
 };
 
 static enum err take_scratch(struct scratch *s, const struct tensor *x,
                              const struct dit_block_pass *p, struct fail *f) {
     enum err rc = ERR_OK;
-    int64_t N = x->dim[0], d = x->dim[1];
-    TRY(pool_take_2d(p->step, &s->n, N, d, f));
-    TRY(pool_take_2d(p->step, &s->q, N, d, f));
-    TRY(pool_take_2d(p->step, &s->k, N, d, f));
-    TRY(pool_take_2d(p->step, &s->v, N, d, f));
-    TRY(pool_take_2d(p->step, &s->h, N, p->config->ffn_dim, f));
     TRY(pool_take(p->step, &s->mod, DTYPE_F32, 3, p->time->dim, f));
+    TRY(pool_take_rows(p->step, &s->n, x->dim[0], x->dim[1], f));
+out:
+    return rc;
+}
+
+/* q [N,d] = rope(norm(n w^T + b)); the same for k. */
+static enum err project_rotated(struct device *dev, struct tensor *q, const struct tensor *n,
+                                const struct tensor *w, const struct tensor *b,
+                                const struct tensor *norm_w, const struct dit_block_pass *p,
+                                struct fail *f) {
+    enum err rc = ERR_OK;
+    struct norm_opts norm = rms(norm_w, p->config);
+    TRY(pool_take_rows(p->step, q, n->dim[0], n->dim[1], f));
+    TRY(op_linear(dev, q, n, w, b, ACT_NONE, f));
+    TRY(op_norm(dev, q, q, &norm, f));
+    TRY(op_rope(dev, q, p->rope, p->config->n_heads, f));
 out:
     return rc;
 }
@@ -143,34 +153,37 @@ out:
 static enum err attend_self(const struct dit_block *b, struct device *dev, struct tensor *x,
                             const struct dit_block_pass *p, struct scratch *s, struct fail *f) {
     enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(p->step);
     const struct dit_block_attention *w = &b->self;
     struct mod_table mod = {&s->mod, p->index};
-    struct norm_opts norm_q = rms(&w->norm_q, p->config), norm_k = rms(&w->norm_k, p->config);
     struct attention_opts o = {.n_heads = p->config->n_heads};
+    struct tensor q, k, v;
     TRY(op_norm_mod(dev, &s->n, x, &mod, SHIFT_A, SCALE_A, (float)p->config->eps, f));
-    TRY(op_linear(dev, &s->q, &s->n, &w->q, &w->q_b, ACT_NONE, f));
-    TRY(op_linear(dev, &s->k, &s->n, &w->k, &w->k_b, ACT_NONE, f));
-    TRY(op_linear(dev, &s->v, &s->n, &w->v, &w->v_b, ACT_NONE, f));
-    TRY(op_norm(dev, &s->q, &s->q, &norm_q, f));
-    TRY(op_norm(dev, &s->k, &s->k, &norm_k, f));
-    TRY(op_rope(dev, &s->q, p->rope, p->config->n_heads, f));
-    TRY(op_rope(dev, &s->k, p->rope, p->config->n_heads, f));
-    TRY(op_attention(dev, &s->n, &s->q, &s->k, &s->v, &o, f));
-    TRY(op_linear(dev, &s->q, &s->n, &w->out, &w->out_b, ACT_NONE, f));
-    TRY(op_gate_add(dev, x, &s->q, &mod, GATE_A, f));
+    TRY(project_rotated(dev, &q, &s->n, &w->q, &w->q_b, &w->norm_q, p, f));
+    TRY(project_rotated(dev, &k, &s->n, &w->k, &w->k_b, &w->norm_k, p, f));
+    TRY(pool_take_rows(p->step, &v, x->dim[0], x->dim[1], f));
+    TRY(op_linear(dev, &v, &s->n, &w->v, &w->v_b, ACT_NONE, f));
+    TRY(op_attention(dev, &s->n, &q, &k, &v, &o, f));
+    TRY(op_linear_add(dev, x, &s->n, &w->out, &w->out_b, &mod, GATE_A, f));
 out:
+    pool_rewind(p->step, mark);
     return rc;
 }
 
 /* What the rows of pictures say is added to what the words say, before both are projected. */
-static enum err add_image(struct device *dev, struct scratch *s, const struct dit_block_text *image,
-                          const struct dit_config *c, struct fail *f) {
+static enum err add_image(struct device *dev, struct tensor *a, const struct tensor *q,
+                          const struct dit_block_text *image, const struct dit_block_pass *p,
+                          struct fail *f) {
     enum err rc = ERR_OK;
-    struct attention_opts o = {.n_heads = c->n_heads};
+    struct pool_mark mark = pool_mark(p->step);
+    struct attention_opts o = {.n_heads = p->config->n_heads};
+    struct tensor more;
     if (!image) return ERR_OK;
-    TRY(op_attention(dev, &s->n, &s->q, &image->k, &image->v, &o, f));
-    TRY(op_add_scaled(dev, &s->k, &s->k, &s->n, 1.0f, f));
+    TRY(pool_take_rows(p->step, &more, a->dim[0], a->dim[1], f));
+    TRY(op_attention(dev, &more, q, &image->k, &image->v, &o, f));
+    TRY(op_add_scaled(dev, a, a, &more, 1.0f, f));
 out:
+    pool_rewind(p->step, mark);
     return rc;
 }
 
@@ -178,6 +191,7 @@ static enum err attend_text(const struct dit_block *b, struct device *dev, struc
                             const struct dit_block_text *text, const struct dit_block_text *image,
                             const struct dit_block_pass *p, struct scratch *s, struct fail *f) {
     enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(p->step);
     const struct dit_block_attention *w = &b->cross;
     struct norm_opts norm_q = rms(&w->norm_q, p->config);
     struct norm_opts norm = {.kind = NORM_LAYER,
@@ -186,29 +200,34 @@ static enum err attend_text(const struct dit_block *b, struct device *dev, struc
                              .b = &b->cross_norm_b};
     struct attention_opts o = {.n_heads = p->config->n_heads, .key_bias = p->key_bias};
     const struct tensor *in = x;
+    struct tensor q;
     if (p->config->has_cross_norm) {
         TRY(op_norm(dev, &s->n, x, &norm, f));
         in = &s->n;
     }
-    TRY(op_linear(dev, &s->q, in, &w->q, &w->q_b, ACT_NONE, f));
-    TRY(op_norm(dev, &s->q, &s->q, &norm_q, f));
-    TRY(op_attention(dev, &s->k, &s->q, &text->k, &text->v, &o, f));
-    TRY(add_image(dev, s, image, p->config, f));
-    TRY(op_linear(dev, &s->n, &s->k, &w->out, &w->out_b, ACT_NONE, f));
-    TRY(op_add_scaled(dev, x, x, &s->n, 1.0f, f));
+    TRY(pool_take_rows(p->step, &q, x->dim[0], x->dim[1], f));
+    TRY(op_linear(dev, &q, in, &w->q, &w->q_b, ACT_NONE, f));
+    TRY(op_norm(dev, &q, &q, &norm_q, f));
+    TRY(op_attention(dev, &s->n, &q, &text->k, &text->v, &o, f));
+    TRY(add_image(dev, &s->n, &q, image, p, f));
+    TRY(op_linear_add(dev, x, &s->n, &w->out, &w->out_b, NULL, 0, f));
 out:
+    pool_rewind(p->step, mark);
     return rc;
 }
 
 static enum err feed_forward(const struct dit_block *b, struct device *dev, struct tensor *x,
                              const struct dit_block_pass *p, struct scratch *s, struct fail *f) {
     enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(p->step);
     struct mod_table mod = {&s->mod, p->index};
+    struct tensor h;
+    TRY(pool_take_rows(p->step, &h, x->dim[0], p->config->ffn_dim, f));
     TRY(op_norm_mod(dev, &s->n, x, &mod, SHIFT_F, SCALE_F, (float)p->config->eps, f));
-    TRY(op_linear(dev, &s->h, &s->n, &b->up, &b->up_b, ACT_GELU_TANH, f));
-    TRY(op_linear(dev, &s->n, &s->h, &b->down, &b->down_b, ACT_NONE, f));
-    TRY(op_gate_add(dev, x, &s->n, &mod, GATE_F, f));
+    TRY(op_linear(dev, &h, &s->n, &b->up, &b->up_b, ACT_GELU_TANH, f));
+    TRY(op_linear_add(dev, x, &h, &b->down, &b->down_b, &mod, GATE_F, f));
 out:
+    pool_rewind(p->step, mark);
     return rc;
 }
 

@@ -76,6 +76,11 @@ enum err pool_take_2d(struct pool *p, struct tensor *out, int64_t rows, int64_t 
     return pool_take(p, out, DTYPE_F32, 2, (int64_t[]){rows, cols}, f);
 }
 
+enum err pool_take_rows(struct pool *p, struct tensor *out, int64_t rows, int64_t cols,
+                        struct fail *f) {
+    return pool_take(p, out, device_activation(p->dev), 2, (int64_t[]){rows, cols}, f);
+}
+
 enum err pool_take_4d(struct pool *p, struct tensor *out, int64_t T, int64_t H, int64_t W,
                       int64_t C, struct fail *f) {
     return pool_take(p, out, DTYPE_F32, 4, (int64_t[]){T, H, W, C}, f);

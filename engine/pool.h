@@ -46,6 +46,9 @@ MUST_CHECK enum err pool_take(struct pool *p, struct tensor *out, enum dtype dty
 MUST_CHECK enum err pool_take_1d(struct pool *p, struct tensor *out, int64_t n, struct fail *f);
 MUST_CHECK enum err pool_take_2d(struct pool *p, struct tensor *out, int64_t rows, int64_t cols,
                                  struct fail *f);
+/* In the type of activations of the device. */
+MUST_CHECK enum err pool_take_rows(struct pool *p, struct tensor *out, int64_t rows, int64_t cols,
+                                   struct fail *f);
 MUST_CHECK enum err pool_take_4d(struct pool *p, struct tensor *out, int64_t T, int64_t H,
                                  int64_t W, int64_t C, struct fail *f);
 struct pool_mark pool_mark(const struct pool *p);
