@@ -20,6 +20,11 @@ enum err weights_open(struct weights *w, struct device *dev, struct pool *pool, 
     return safetensors_open(&w->file, folder, stem, f);
 }
 
+enum err weights_merge(struct weights *w, struct lora *lora, struct fail *f) {
+    w->lora = lora;
+    return lora ? lora_match(lora, &w->file, w->dev, f) : ERR_OK;
+}
+
 /* The list may be cut at its cap; the count is exact. */
 static void note_problem(struct weights *w, const char *text) {
     w->n_problems++;
@@ -86,6 +91,44 @@ static enum err take_scratch(struct weights *w, int which, size_t n, float **out
     return ERR_OK;
 }
 
+/* Names beside `x.weight`: scales, and what only kernels of 8-bit products need. */
+static struct safetensors_entry *find_beside(struct weights *w, const struct safetensors_entry *e,
+                                             const char *end) {
+    char name[SAFETENSORS_NAME_MAX];
+    size_t n = strlen(e->name), cut = strlen("weight");
+    if (n < cut || strcmp(e->name + n - cut, "weight") != 0) return NULL;
+    snprintf(name, sizeof name, "%.*s%s", (int)(n - cut), e->name, end);
+    return safetensors_find(&w->file, name);
+}
+
+/* One scale for all, or one for each row. */
+static enum err scale_rows(struct weights *w, const struct safetensors_entry *e, float *rows,
+                           int64_t first, int64_t n, int64_t row, struct fail *f) {
+    enum err rc = ERR_OK;
+    static const char *const ends[] = {"scale_weight", "weight_scale"};
+    static const char *const unused[] = {"scale_input", "input_scale"};
+    struct safetensors_entry *scale = NULL, *other;
+    float by = 1;
+    for (int i = 0; i < COUNT_OF(ends) && !scale; i++)
+        scale = find_beside(w, e, ends[i]);
+    for (int i = 0; i < COUNT_OF(unused); i++)
+        if ((other = find_beside(w, e, unused[i]))) other->is_used = true;
+    if (!scale) return ERR_OK;
+    int64_t n_scales = (int64_t)(scale->bytes / tensor_dtype_bytes(scale->dtype));
+    if (!safetensors_is_real(scale) || (n_scales != 1 && n_scales != e->dim[0]))
+        return FAIL(f, ERR_CORRUPT, "%.120s: %.100s holds %lld scales", w->folder, scale->name,
+                    (long long)n_scales);
+    scale->is_used = true;
+    for (int64_t r = 0; r < n; r++) {
+        if (r == 0 || n_scales > 1)
+            TRY(safetensors_read(&w->file, scale, n_scales > 1 ? first + r : 0, 1, &by, f));
+        for (int64_t i = 0; i < row; i++)
+            rows[r * row + i] *= by;
+    }
+out:
+    return rc;
+}
+
 /* Rows first .. first+n-1 of what lies in the file, as f32 in the order of `want`. */
 static enum err read_rows(struct weights *w, const struct safetensors_entry *e,
                           const struct tensor *want, int form, int64_t first, int64_t n,
@@ -96,6 +139,8 @@ static enum err read_rows(struct weights *w, const struct safetensors_entry *e,
     size_t room = n * row > 0 ? (size_t)(n * row) : 1;
     TRY(take_scratch(w, 0, room, out, f));
     TRY(safetensors_read(&w->file, e, first * row, n * row, *out, f));
+    TRY(scale_rows(w, e, *out, first, n, row, f));
+    if (w->lora) TRY(lora_add(w->lora, e, *out, first, n, f));
     warn_infinite(w, *out, (size_t)(n * row), e->name);
     if (form != WEIGHT_CONV) return ERR_OK;
     TRY(take_scratch(w, 1, room, &turned, f));
@@ -169,7 +214,7 @@ static enum err take_part(struct weights *w, struct tensor *out, const char *nam
         note_shape(w, e, n_dims, dims);
         return ERR_OK;
     }
-    if (e->dtype != DTYPE_F32 && e->dtype != DTYPE_BF16 && e->dtype != DTYPE_F16) {
+    if (!safetensors_is_real(e)) {
         snprintf(line, sizeof line, "%.200s: %.100s is stored as %s, not as numbers", w->folder,
                  e->name, tensor_dtype_name(e->dtype));
         note_problem(w, line);
@@ -263,6 +308,7 @@ enum err weights_finish(struct weights *w, struct fail *f) {
 }
 
 void weights_close(struct weights *w) {
+    if (w->lora) lora_rest(w->lora);
     safetensors_close(&w->file);
     buf_free(&w->problems);
     drop_scratch(w);

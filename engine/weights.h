@@ -4,11 +4,15 @@
  * that weights_finish() can name all of them: missing tensors, wrong shapes with both shapes,
  * tensors nobody asked for. Weights are converted to f32, or packed (op_pack), and live in the pool
  * given (the process pool), except WEIGHT_STORED, whose rows are read from the file when they are
- * needed. Packing goes a few rows at a time: no tensor lies in memory twice. */
+ * needed. Packing goes a few rows at a time: no tensor lies in memory twice.
+ *
+ * 8-bit weights may have a scale beside them: `x.scale_weight` or `x.weight_scale` for `x.weight`,
+ * one value or one a row; what else goes with such files (scales of activations) is not needed. */
 #ifndef ENGINE_WEIGHTS_H
 #define ENGINE_WEIGHTS_H
 
 #include "common/base/buf.h"
+#include "engine/lora.h"
 #include "engine/pool.h"
 #include "engine/safetensors.h"
 
@@ -42,6 +46,7 @@ struct weights {
                         */
     float *scratch[2]; /* a tensor on its way: as f32, and turned */
     size_t n_scratch[2];
+    struct lora *lora;   /* added to what the file says; borrowed, or NULL */
     struct buf problems; /* one line each */
     int n_problems;
 };
@@ -49,6 +54,9 @@ struct weights {
 /* Opens the files; nothing is bound yet. `folder` must outlive the struct. */
 MUST_CHECK enum err weights_open(struct weights *w, struct device *dev, struct pool *pool,
                                  const char *folder, const char *stem, struct fail *f);
+/* From now on `lora` (may be NULL), borrowed until weights_close(), is added to what is loaded; the
+ * tensors have our names by now. */
+MUST_CHECK enum err weights_merge(struct weights *w, struct lora *lora, struct fail *f);
 /* Every row is tried; problems are noted, only NOMEM fails at once. */
 MUST_CHECK enum err weights_bind(struct weights *w, void *object, const char *prefix,
                                  const struct weight_row *rows, int n_rows, const int64_t *sizes,
