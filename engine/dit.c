@@ -7,6 +7,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/names.h"
 #include "engine/rope.h"
 
 enum { SHIFT, SCALE, HEAD_ROWS };
@@ -84,6 +85,7 @@ static enum err bind_all(struct dit *d, struct weights *w, struct fail *f) {
                        p[0],      p[1],           p[2]};
     char prefix[64];
     TRY(dit_config_caps(&d->caps, &d->config, w, f));
+    weights_ignore(w, "scaled_fp8"); /* says only that there are scales */
     TRY(weights_bind(w, d, "", rows, COUNT_OF(rows), sizes, f));
     if (d->caps.image_dim) TRY(dit_image_bind(&d->image, w, &d->caps, width, f));
     for (int i = 0; i < c->n_layers; i++) {
@@ -98,7 +100,7 @@ out:
 }
 
 enum err dit_open(struct dit **out, struct device *dev, struct pool *pool, const char *folder,
-                  struct fail *f) {
+                  struct lora *lora, struct fail *f) {
     enum err rc = ERR_OK;
     struct weights w = {0};
     struct dit *d = mem_take(1, sizeof *d);
@@ -109,6 +111,8 @@ enum err dit_open(struct dit **out, struct device *dev, struct pool *pool, const
     d->wave = mem_take((size_t)DIT_TIMES_MAX * (size_t)d->config.freq_dim, sizeof *d->wave);
     if (!d->wave) TRY(FAIL(f, ERR_NOMEM, "no memory for the transformer"));
     TRY(weights_open(&w, dev, pool, folder, "diffusion_pytorch_model", f));
+    TRY(names_to_ours(&w.file, NAMES_TRANSFORMER, f));
+    TRY(weights_merge(&w, lora, f));
     TRY(bind_all(d, &w, f));
     *out = d;
     d = NULL;

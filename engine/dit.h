@@ -67,9 +67,11 @@ struct dit_input {
     const struct dit_vace_control *control;
 };
 
-/* Weights go to `pool`. The caller owns *out: dit_close(). */
+/* Weights go to `pool`; `lora` (may be NULL) is added to them and not needed afterwards. The caller
+ * owns *out: dit_close(). Of two experts each has a pool of its own where memory is short: close
+ * the one and free its pool, open the other. */
 MUST_CHECK enum err dit_open(struct dit **out, struct device *dev, struct pool *pool,
-                             const char *folder, struct fail *f);
+                             const char *folder, struct lora *lora, struct fail *f);
 void dit_close(struct dit *d); /* NULL is fine; the weights stay with their pool */
 
 /* rows [n,text_dim] in device memory, n_rows in all with padding (512). Result lives in `keep`,

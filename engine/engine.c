@@ -88,7 +88,7 @@ static enum err open_parts(struct engine *e, struct fail *f) {
     TRY(engine_folder_part(&e->folder, path, "text_encoder", f));
     TRY(text_open(&e->text, &e->dev, &e->process, path, TEXT_BY_SIZE, f));
     TRY(engine_folder_part(&e->folder, path, "transformer", f));
-    TRY(dit_open(&e->dit, &e->dev, &e->process, path, f));
+    TRY(dit_open(&e->dit, &e->dev, &e->process, path, NULL, f));
     TRY(engine_folder_part(&e->folder, path, "vae", f));
     TRY(vae_open(&e->vae, &e->dev, &e->process, path, f));
     TRY(check_parts(e, f));

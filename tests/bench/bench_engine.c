@@ -130,7 +130,7 @@ static enum err open_dit(struct bench *b, struct fail *f) {
     struct vae_shape s;
     struct tensor words;
     snprintf(path, sizeof path, "%s/transformer", b->opts.model);
-    TRY(dit_open(&b->dit, &b->dev, &b->process, path, f));
+    TRY(dit_open(&b->dit, &b->dev, &b->process, path, NULL, f));
     const struct dit_config *c = &b->dit->config;
     latent_shape(b, &s);
     TRY(random_4d(b, &b->latent, s.T, s.H, s.W, c->in_channels, f));

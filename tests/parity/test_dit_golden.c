@@ -53,7 +53,7 @@ static enum err open_fixture(struct fixture *x, const char *device, const char *
     pool_make(&x->weights, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->job, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->step, &x->dev, 1 << 20, 1 << 26);
-    TRY(dit_open(&x->dit, &x->dev, &x->weights, folder, &x->f));
+    TRY(dit_open(&x->dit, &x->dev, &x->weights, folder, NULL, &x->f));
     TRY(safetensors_open_file(&x->io, path, &x->f));
     int64_t dims[] = {F, H, W, x->dit->config.in_channels};
     x->n_values = F * H * W * dims[3];

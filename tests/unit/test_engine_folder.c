@@ -175,7 +175,7 @@ static void transformers_that_do_not_fit_are_refused_by_name_and_shapes(void) {
         write_change(&changes[i]);
         CHECK_OK(device_open(&dev, "ref", &(struct device_opts){0}, &f), &f);
         pool_make(&pool, &dev, 1 << 20, 1 << 26);
-        enum err rc = dit_open(&dit, &dev, &pool, folder, &f);
+        enum err rc = dit_open(&dit, &dev, &pool, folder, NULL, &f);
         CHECK_INT(rc, changes[i].code);
         if (rc != ERR_OK) CHECK_HAS(f.text, changes[i].says);
         dit_close(dit);
