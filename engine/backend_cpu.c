@@ -3,25 +3,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/backend_host.h"
 #include "engine/backend_ref_volume.h"
 #include "engine/cpu/cpu_attention.h"
-#include "engine/cpu/cpu_blas.h"
 #include "engine/cpu/cpu_conv.h"
 #include "engine/cpu/cpu_element.h"
-#include "engine/cpu/cpu_rows.h"
-
-enum { CPU_TILE_ROWS_MIN = 32, CPU_TILES_PER_THREAD = 4, WIDE_MAX = 6 };
+#include "engine/cpu/cpu_linear.h"
 
 struct cpu {
-    float *wide[WIDE_MAX]; /* see wide_in() */
-    size_t n_wide[WIDE_MAX];
     struct cpu_pool *pool;
-    struct cpu_blas blas;
     const struct cpu_vec *vec;
-    const struct cpu_rows_kernel *rows; /* of products with weights as they lie in a file */
+    struct cpu_blas blas;
+    struct cpu_linear linear;
     struct cpu_conv conv;
     struct cpu_attention attention;
 };
@@ -35,8 +29,6 @@ static void cpu_close(struct device *dev) {
     if (!c) return;
     cpu_pool_close(c->pool);
     cpu_blas_close(&c->blas);
-    for (int i = 0; i < WIDE_MAX; i++)
-        mem_free_aligned(c->wide[i]);
     mem_free(c);
     dev->self = NULL;
 }
@@ -59,13 +51,16 @@ static enum err cpu_open(struct device *dev, const struct device_opts *opts, str
     if (!c->vec)
         return FAIL(f, ERR_UNSUPPORTED, "this processor has no instruction set \"%.20s\"",
                     opts->isa);
-    dev->precision = opts->precision == PRECISION_AUTO ? PRECISION_F32 : opts->precision;
+    dev->precision = opts->precision;
+    if (opts->precision == PRECISION_AUTO)
+        dev->precision = cpu_gemm_find(DTYPE_BF16, opts->isa) ? PRECISION_BF16 : PRECISION_F32;
     TRY(cpu_blas_open(&c->blas, f));
     TRY(cpu_pool_open(&c->pool, opts->n_threads, f));
     TRY(cpu_pool_reserve(c->pool, cpu_element_scratch(), f));
     open_conv(c, dev, opts->isa);
     cpu_attention_open(&c->attention, c->pool, opts->isa);
-    c->rows = cpu_rows_find(opts->isa, dev->precision);
+    c->linear = (struct cpu_linear){.pool = c->pool, .vec = c->vec, .blas = &c->blas};
+    cpu_linear_open(&c->linear, dev->precision, opts->isa);
 out:
     if (rc != ERR_OK) cpu_close(dev);
     return rc;
@@ -73,55 +68,9 @@ out:
 
 static void cpu_report(struct device *dev, char *out, size_t size) {
     const struct cpu *c = cpu_of(dev);
-    snprintf(out, size, "cpu: %d threads, %s loops, OpenBLAS %s", cpu_pool_n_threads(c->pool),
-             c->vec->name, c->blas.core_name);
-}
-
-/* What has no kernel for bf16 yet goes through f32 copies: `in` and `out` give the tensor itself or
- * a wide one of the same shape, wide_end() writes the results back. */
-struct wide {
-    struct cpu *cpu;
-    int n;
-    struct tensor room[WIDE_MAX];
-    struct tensor *back[WIDE_MAX];
-};
-
-static struct tensor *wide_room(struct wide *w, const struct tensor *t) {
-    int i = w->n++;
-    size_t n = (size_t)tensor_count(t);
-    ASSERT(i < WIDE_MAX);
-    if (w->cpu->n_wide[i] < n) {
-        mem_free_aligned(w->cpu->wide[i]);
-        w->cpu->wide[i] = mem_take_aligned(n * sizeof(float));
-        ASSERT(w->cpu->wide[i]);
-        w->cpu->n_wide[i] = n;
-    }
-    w->room[i] = *t;
-    w->room[i].dtype = DTYPE_F32;
-    w->room[i].data = w->cpu->wide[i];
-    w->back[i] = NULL;
-    return &w->room[i];
-}
-
-static const struct tensor *wide_in(struct wide *w, const struct tensor *t) {
-    if (!t || t->dtype != DTYPE_BF16) return t;
-    struct tensor *r = wide_room(w, t);
-    for (int64_t i = 0, n = tensor_count(t); i < n; i++)
-        ((float *)r->data)[i] = half_bf16(((const uint16_t *)t->data)[i]);
-    return r;
-}
-
-static struct tensor *wide_out(struct wide *w, struct tensor *t) {
-    if (t->dtype != DTYPE_BF16) return t;
-    struct tensor *r = wide_room(w, t);
-    w->back[w->n - 1] = t;
-    return r;
-}
-
-static void wide_end(struct wide *w) {
-    for (int i = 0; i < w->n; i++)
-        for (int64_t e = 0, n = w->back[i] ? tensor_count(w->back[i]) : 0; e < n; e++)
-            backend_host_set(w->back[i], e, ((const float *)w->room[i].data)[e]);
+    snprintf(out, size, "cpu: %d threads, %s, %s loops, %s products, OpenBLAS %s",
+             cpu_pool_n_threads(c->pool), device_precision_name(dev->precision), c->vec->name,
+             c->linear.gemm ? c->linear.gemm->name : "OpenBLAS", c->blas.core_name);
 }
 
 static struct cpu_element element(struct device *dev, struct tensor *out, const struct tensor *x) {
@@ -184,92 +133,26 @@ static void cpu_rope(struct device *dev, struct tensor *x, const struct tensor *
     cpu_element_rope(&e);
 }
 
-/* A matrix product is cut along its longer side; bias and activation follow while it is warm. */
-struct linear {
-    const struct cpu *cpu;
-    struct tensor *out;
-    const struct tensor *x, *w, *b;
-    enum act act;
-    int64_t N, K, O, rows, cols, n_col_tiles;
-};
-
-static void linear_tile(void *ctx, int64_t tile, int thread) {
-    const struct linear *l = ctx;
-    (void)thread;
-    int64_t row = tile / l->n_col_tiles * l->rows, col = tile % l->n_col_tiles * l->cols;
-    int64_t m = l->N - row < l->rows ? l->N - row : l->rows;
-    int64_t n = l->O - col < l->cols ? l->O - col : l->cols;
-    float *out = (float *)l->out->data + row * l->O + col;
-    struct cpu_gemm g = {.m = m,
-                         .n = n,
-                         .k = l->K,
-                         .alpha = 1.0f,
-                         .a = {(const float *)l->x->data + row * l->K, l->K},
-                         .b = {(const float *)l->w->data + col * l->K, l->K},
-                         .out = out,
-                         .out_stride = l->O};
-    cpu_blas_nt(&l->cpu->blas, &g);
-    if (!l->b && l->act == ACT_NONE) return;
-    for (int64_t i = 0; i < m; i++)
-        l->cpu->vec->act(out + i * l->O, out + i * l->O,
-                         l->b ? (const float *)l->b->data + col : NULL, n, l->act);
+static enum err cpu_linear_op(struct device *dev, struct tensor *out, const struct tensor *x,
+                              const struct tensor *w, const struct linear_opts *o, struct fail *f) {
+    return cpu_linear_run(&cpu_of(dev)->linear, out, x, w, o, f);
 }
 
-static int64_t share(int64_t n, int64_t n_threads, int64_t least) {
-    int64_t each = (n + n_threads * CPU_TILES_PER_THREAD - 1) / (n_threads * CPU_TILES_PER_THREAD);
-    each = (each + 15) / 16 * 16;
-    return each < least ? least : each;
-}
-
-static void linear_run(struct cpu *c, struct tensor *out, const struct tensor *x,
-                       const struct tensor *w, const struct linear_opts *o) {
-    struct linear l = {.cpu = c, .out = out, .x = x, .w = w, .b = o->b, .act = o->act};
-    l.N = tensor_n_rows(x), l.K = tensor_n_cols(x), l.O = w->dim[0];
-    int n_threads = cpu_pool_n_threads(l.cpu->pool);
-    bool is_tall = l.N >= l.O / 2 || l.N >= CPU_TILE_ROWS_MIN * 4 * n_threads;
-    l.rows = is_tall ? share(l.N, n_threads, CPU_TILE_ROWS_MIN * 2) : l.N;
-    l.cols = is_tall ? l.O : share(l.O, n_threads, CPU_TILE_ROWS_MIN);
-    if (l.N == 0 || l.O == 0) return;
-    l.n_col_tiles = (l.O + l.cols - 1) / l.cols;
-    cpu_pool_run(l.cpu->pool, (l.N + l.rows - 1) / l.rows * l.n_col_tiles, linear_tile, &l);
-}
-
-static enum err cpu_linear(struct device *dev, struct tensor *out, const struct tensor *x,
-                           const struct tensor *w, const struct linear_opts *o, struct fail *f) {
-    struct cpu_rows rows = {.out = out, .x = x, .w = w, .o = o};
-    struct wide wide = {.cpu = dev->self};
-    rows.pool = wide.cpu->pool, rows.vec = wide.cpu->vec, rows.kernel = wide.cpu->rows;
-    if (w->layout == LAYOUT_ROWS && w->dtype != DTYPE_F32) return cpu_rows_run(&rows, f);
-    const struct tensor *wx = wide_in(&wide, x), *ww = wide_in(&wide, w);
-    struct tensor *to = o->add ? wide_room(&wide, out) : wide_out(&wide, out);
-    (void)f;
-    linear_run(wide.cpu, to, wx, ww, o);
-    if (o->add && o->gate)
-        dev->ops->gate_add(dev, out, to, o->gate, o->gate_row);
-    else if (o->add)
-        dev->ops->add_scaled(dev, out, out, to, 1.0f);
-    wide_end(&wide);
-    return ERR_OK;
-}
-
-/* Matrices lie as bf16 rows when products are bf16, else as f32 rows; kernels of convolutions are
- * packed. */
 static size_t cpu_packed(struct device *dev, struct tensor *w) {
-    const struct cpu_tile_kind *kind = cpu_of(dev)->conv.tile;
-    w->layout = w->n_dims == 5 ? LAYOUT_PACKED : LAYOUT_ROWS;
-    w->dtype = w->n_dims == 5 ? kind->dtype : device_activation(dev);
-    return w->n_dims == 5 ? cpu_conv_packed(kind, w) : tensor_bytes(w);
+    const struct cpu *c = cpu_of(dev);
+    if (w->n_dims == 2) return cpu_linear_packed(&c->linear, w);
+    w->layout = LAYOUT_PACKED;
+    w->dtype = c->conv.tile->dtype;
+    return cpu_conv_packed(c->conv.tile, w);
 }
 
 static void cpu_pack(struct device *dev, struct tensor *w, const float *rows, int64_t first,
                      int64_t n) {
-    int64_t K = tensor_count(w) / (w->dim[0] ? w->dim[0] : 1);
-    if (w->layout == LAYOUT_PACKED) {
-        cpu_conv_pack(cpu_of(dev)->conv.tile, w, rows, first, n);
-        return;
-    }
-    for (int64_t i = 0; i < n * K; i++)
-        backend_host_set(w, first * K + i, rows[i]);
+    const struct cpu *c = cpu_of(dev);
+    if (w->n_dims == 2)
+        cpu_linear_pack(&c->linear, w, rows, first, n);
+    else
+        cpu_conv_pack(c->conv.tile, w, rows, first, n);
 }
 
 static enum err cpu_attention_op(struct device *dev, struct tensor *out, const struct tensor *q,
@@ -295,7 +178,7 @@ const struct backend_ops backend_cpu = {
     .copy = backend_host_move,
     .report = cpu_report,
     .fill = backend_host_fill,
-    .linear = cpu_linear,
+    .linear = cpu_linear_op,
     .packed = cpu_packed,
     .pack = cpu_pack,
     .attention = cpu_attention_op,

@@ -238,26 +238,31 @@ static void every_failed_allocation_is_an_answer(void) {
 }
 
 static void the_oracle_and_the_cpu_agree_on_a_clip(void) {
-    float *latents[2] = {0};
-    int64_t n = 0;
-    static const char *const devices[] = {"ref", "cpu"};
-    for (int i = 0; i < 2; i++) {
+    static const struct {
+        const char *device;
+        enum precision precision;
+        double tolerance;
+    } rows[] = {
+        {"ref", PRECISION_F32, 0}, {"cpu", PRECISION_F32, 1e-4}, {"cpu", PRECISION_BF16, 1e-2}};
+    float *latents[COUNT_OF(rows)] = {0};
+    for (int i = 0; i < COUNT_OF(rows); i++) {
         struct seen s = {0};
         struct fail f = {0};
         struct tensor latent;
         struct engine *e = NULL;
-        struct engine_opts o = {.device = devices[i]};
+        struct engine_opts o = {.device = rows[i].device, .precision = rows[i].precision};
         CHECK_OK(engine_open(&e, mini, &o, &f), &f);
         CHECK_OK(make_clip(e, &s, 1, NULL, &latent, &f), &f);
-        n = tensor_count(&latent);
+        int64_t n = tensor_count(&latent);
         latents[i] = mem_take((size_t)n, sizeof **latents);
         memcpy(latents[i], latent.data, tensor_bytes(&latent));
         engine_close(e);
+        if (i > 0)
+            golden_check("mini latent against ref", device_precision_name(rows[i].precision),
+                         golden_compare(latents[i], latents[0], n), rows[i].tolerance);
     }
-    golden_check("mini latent, cpu against ref", "cpu", golden_compare(latents[1], latents[0], n),
-                 1e-4);
-    mem_free(latents[0]);
-    mem_free(latents[1]);
+    for (int i = 0; i < COUNT_OF(rows); i++)
+        mem_free(latents[i]);
 }
 
 static const struct test tests[] = {

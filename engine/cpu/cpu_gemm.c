@@ -1,0 +1,256 @@
+#include "engine/cpu/cpu_gemm.h"
+
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "engine/half.h"
+
+/* A stretch of K, so long that sums are rarely stored, and short enough that its rows of x and two
+ * panels of its weights stay in a second-level cache of 1 MiB. Tiles are 120 x 256. */
+enum {
+    GEMM_PANEL_BYTES = 256 << 10,
+    GEMM_TILE_ROWS = 120,
+    GEMM_TILE_COLS = 256,
+    GEMM_TILES_PER_THREAD = 8,
+    GEMM_CONVERT_BYTES = 64 << 20,
+    GEMM_LINE_BYTES = 64
+};
+
+#if defined(__x86_64__)
+static int has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static int has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+
+static int has_bf16(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+#endif
+
+/* What `isa` of struct device_opts allows, from little to much. */
+static const char *const levels[] = {"base", "avx2", "avx512", "avx512bf16"};
+
+static const struct {
+    const struct cpu_gemm_kind *kind;
+    int level;
+    int (*is_there)(void);
+} kinds[] = {
+#if defined(__x86_64__)
+    {&cpu_gemm_bf16, 3, has_bf16},
+    {&cpu_gemm_avx512, 2, has_avx512},
+    {&cpu_gemm_avx2, 1, has_avx2},
+#endif
+};
+
+const struct cpu_gemm_kind *cpu_gemm_find(enum dtype dtype, const char *isa) {
+    int level = COUNT_OF(levels) - 1;
+    while (isa && level > 0 && strcmp(levels[level], isa) != 0)
+        level--;
+    for (int i = 0; i < COUNT_OF(kinds); i++)
+        if (kinds[i].kind->dtype == dtype && kinds[i].level <= level && kinds[i].is_there())
+            return kinds[i].kind;
+    return NULL;
+}
+
+static int64_t group_of(const struct cpu_gemm_kind *kind) {
+    return 4 / (int64_t)tensor_dtype_bytes(kind->dtype);
+}
+
+static int64_t round_up(int64_t n, int64_t to) {
+    return (n + to - 1) / to * to;
+}
+
+/* Words of one row. */
+static int64_t words_of(const struct cpu_gemm_kind *kind, int64_t K) {
+    return (K + group_of(kind) - 1) / group_of(kind);
+}
+
+size_t cpu_gemm_packed_bytes(const struct cpu_gemm_kind *kind, int64_t O, int64_t K) {
+    return (size_t)(round_up(O, kind->nr) * words_of(kind, K)) * sizeof(uint32_t);
+}
+
+static uint32_t word_at(const struct cpu_gemm_kind *kind, const float *row, int64_t K,
+                        int64_t word) {
+    uint32_t bits;
+    if (kind->dtype == DTYPE_F32) {
+        memcpy(&bits, row + word, sizeof bits);
+        return bits;
+    }
+    bits = half_to_bf16(row[2 * word]);
+    if (2 * word + 1 < K) bits |= (uint32_t)half_to_bf16(row[2 * word + 1]) << 16;
+    return bits;
+}
+
+void cpu_gemm_pack(const struct cpu_gemm_kind *kind, void *packed, int64_t O, int64_t K,
+                   const float *rows, int64_t first, int64_t n) {
+    int64_t n_words = words_of(kind, K), nr = kind->nr;
+    int64_t end = first + n == O ? round_up(O, nr) : first + n;
+    for (int64_t o = first; o < end; o++) {
+        uint32_t *to = (uint32_t *)packed + o / nr * nr * n_words + o % nr;
+        const float *row = rows + (o - first) * K;
+        for (int64_t k = 0; k < n_words; k++)
+            to[k * nr] = o < O ? word_at(kind, row, K, k) : 0;
+    }
+}
+
+/* One product, or a stretch of its rows. */
+struct gemm {
+    struct cpu_pool *pool;
+    const struct cpu_gemm_kind *kind;
+    const struct linear_opts *o;
+    struct tensor *out;
+    const struct tensor *source; /* x as it came */
+    const uint32_t *w;
+    const char *x; /* in the kernel's numbers: row `first` and what follows */
+    char *converted;
+    int64_t x_stride; /* bytes */
+    int64_t first, M; /* rows of the stretch */
+    int64_t O, K, n_words;
+    int64_t tile_rows, tile_panels, n_row_tiles, n_panels;
+    int64_t k_step; /* numbers of K between two stores of the sums */
+};
+
+static void convert_rows(void *ctx, int64_t tile, int thread) {
+    const struct gemm *g = ctx;
+    (void)thread;
+    size_t each = tensor_dtype_bytes(g->source->dtype);
+    for (int64_t i = tile * CPU_GEMM_ROWS; i < (tile + 1) * CPU_GEMM_ROWS && i < g->M; i++) {
+        const char *x = (const char *)g->source->data + (size_t)((g->first + i) * g->K) * each;
+        float scale;
+        int32_t zero;
+        g->kind->convert(g->converted + i * g->x_stride, x, g->source->dtype, g->K, &scale, &zero);
+    }
+}
+
+/* Where the sums of one sliver of rows and one panel lie between two stretches of K. */
+struct tile {
+    const struct gemm *g;
+    float *sums; /* [panels][slivers][6][nr] */
+    int64_t row, n_rows, panel, n_panels, n_slivers;
+};
+
+static void finish_sliver(const struct tile *t, const float *sum, int64_t sliver, int64_t rows,
+                          int64_t panel) {
+    const struct gemm *g = t->g;
+    int64_t nr = g->kind->nr, col = panel * nr;
+    size_t each = tensor_dtype_bytes(g->out->dtype);
+    struct cpu_gemm_row r = {.out_dtype = g->out->dtype,
+                             .n = g->O - col < nr ? g->O - col : nr,
+                             .b = g->o->b ? (const float *)g->o->b->data + col : NULL,
+                             .act = g->o->act,
+                             .add = g->o->add};
+    for (int64_t i = 0; i < rows; i++) {
+        int64_t row = g->first + t->row + sliver * CPU_GEMM_ROWS + i;
+        r.sum = sum + i * nr;
+        r.out = (char *)g->out->data + (size_t)(row * g->O + col) * each;
+        r.gate = g->o->gate ? op_mod_row(g->o->gate, row, g->o->gate_row) + col : NULL;
+        g->kind->finish(&r);
+    }
+}
+
+/* All slivers of the tile times one panel, numbers k .. k+n-1 of K. While one sliver is computed, a
+ * share of the panel that comes next is fetched. */
+static void run_panel(const struct tile *t, int64_t p, int64_t k, int64_t n) {
+    const struct gemm *g = t->g;
+    int64_t nr = g->kind->nr, panel = t->panel + p, cols = g->O - panel * nr;
+    int64_t vecs = cols < nr ? (cols + g->kind->vec - 1) / g->kind->vec : nr / g->kind->vec;
+    int64_t words = words_of(g->kind, n), at = k / group_of(g->kind);
+    const uint32_t *w = g->w + (panel * g->n_words + at) * nr;
+    const uint32_t *next = p + 1 < t->n_panels ? w + g->n_words * nr : NULL;
+    int64_t lines = words * nr * 4 / GEMM_LINE_BYTES / t->n_slivers + 1;
+    for (int64_t i = 0; i < t->n_slivers; i++) {
+        int64_t left = t->n_rows - i * CPU_GEMM_ROWS;
+        int64_t n_rows = left < CPU_GEMM_ROWS ? left : CPU_GEMM_ROWS;
+        struct cpu_gemm_step s = {
+            .x = g->x + (t->row + i * CPU_GEMM_ROWS) * g->x_stride + at * 4,
+            .x_stride = g->x_stride,
+            .w = w,
+            .K = n,
+            .sum = t->sums + (p * t->n_slivers + i) * CPU_GEMM_ROWS * nr,
+            .is_first = k == 0,
+            .ahead = (const char *)next + i * lines * GEMM_LINE_BYTES,
+            .n_ahead = next ? lines : 0,
+        };
+        if (g->k_step >= g->K) s.sum = t->sums;
+        g->kind->step[n_rows - 1][vecs - 1](&s);
+        if (k + n == g->K) finish_sliver(t, s.sum, i, n_rows, panel);
+    }
+}
+
+static void run_tile(void *ctx, int64_t tile, int thread) {
+    const struct gemm *g = ctx;
+    struct tile t = {.g = g, .sums = cpu_pool_scratch(g->pool, thread)};
+    t.row = tile % g->n_row_tiles * g->tile_rows;
+    t.panel = tile / g->n_row_tiles * g->tile_panels;
+    t.n_rows = g->M - t.row < g->tile_rows ? g->M - t.row : g->tile_rows;
+    t.n_panels = g->n_panels - t.panel < g->tile_panels ? g->n_panels - t.panel : g->tile_panels;
+    t.n_slivers = (t.n_rows + CPU_GEMM_ROWS - 1) / CPU_GEMM_ROWS;
+    for (int64_t k = 0; k < g->K; k += g->k_step)
+        for (int64_t p = 0; p < t.n_panels; p++)
+            run_panel(&t, p, k, g->K - k < g->k_step ? g->K - k : g->k_step);
+}
+
+/* Rows are shared out evenly; then columns are cut until there is enough for every thread. */
+static void plan_tiles(struct gemm *g) {
+    int64_t n_threads = cpu_pool_n_threads(g->pool);
+    g->n_row_tiles = (g->M + GEMM_TILE_ROWS - 1) / GEMM_TILE_ROWS;
+    g->tile_rows = round_up((g->M + g->n_row_tiles - 1) / g->n_row_tiles, CPU_GEMM_ROWS);
+    g->n_row_tiles = (g->M + g->tile_rows - 1) / g->tile_rows;
+    g->tile_panels = GEMM_TILE_COLS / g->kind->nr;
+    while (g->tile_panels > 1 &&
+           g->n_row_tiles * ((g->n_panels + g->tile_panels - 1) / g->tile_panels) <
+               n_threads * GEMM_TILES_PER_THREAD)
+        g->tile_panels--;
+}
+
+/* K is cut into equal stretches of whole words. */
+static int64_t plan_k(const struct cpu_gemm_kind *kind, int64_t K) {
+    int64_t most = GEMM_PANEL_BYTES / (kind->nr * 4) * group_of(kind);
+    int64_t n = (K + most - 1) / most;
+    return round_up((K + n - 1) / n, group_of(kind));
+}
+
+static void run_stretch(struct gemm *g, int64_t first, int64_t M) {
+    g->first = first;
+    g->M = M;
+    if (g->converted) {
+        g->x = g->converted;
+        cpu_pool_run(g->pool, (M + CPU_GEMM_ROWS - 1) / CPU_GEMM_ROWS, convert_rows, g);
+    } else {
+        g->x = (const char *)g->source->data + first * g->x_stride;
+    }
+    plan_tiles(g);
+    int64_t n_col_tiles = (g->n_panels + g->tile_panels - 1) / g->tile_panels;
+    cpu_pool_run(g->pool, g->n_row_tiles * n_col_tiles, run_tile, g);
+}
+
+enum err cpu_gemm_run(struct cpu_pool *pool, const struct cpu_gemm_kind *kind, struct tensor *out,
+                      const struct tensor *x, const struct tensor *w, const struct linear_opts *o,
+                      struct fail *f) {
+    enum err rc = ERR_OK;
+    struct gemm g = {
+        .pool = pool, .kind = kind, .o = o, .out = out, .source = x, .w = w->data, .O = w->dim[0]};
+    int64_t M = tensor_n_rows(x), step = M;
+    g.K = tensor_n_cols(x);
+    g.n_words = words_of(kind, g.K);
+    g.n_panels = (g.O + kind->nr - 1) / kind->nr;
+    g.k_step = g.K > 0 ? plan_k(kind, g.K) : 1;
+    g.x_stride = g.K * (int64_t)tensor_dtype_bytes(kind->x_dtype);
+    if (M == 0 || g.O == 0) return ERR_OK;
+    ASSERT(g.K > 0);
+    TRY(cpu_pool_reserve(pool, (size_t)(GEMM_TILE_ROWS * GEMM_TILE_COLS) * sizeof(float), f));
+    if (x->dtype != kind->x_dtype) {
+        step = round_up(GEMM_CONVERT_BYTES / g.x_stride + 1, GEMM_TILE_ROWS);
+        step = step < M ? step : M;
+        TRY(cpu_pool_reserve_shared(pool, (size_t)(step * g.x_stride), f));
+        g.converted = cpu_pool_shared(pool);
+    }
+    for (int64_t first = 0; first < M; first += step)
+        run_stretch(&g, first, M - first < step ? M - first : step);
+out:
+    return rc;
+}

@@ -1,0 +1,156 @@
+/* cpu_gemm_body.h - the kernel of cpu_gemm.h, compiled once per instruction set and type. Before it
+ * come cpu_vec_types.h, cpu_vec_math.h and
+ *   GEMM_NV          vectors in a panel
+ *   GEMM_GROUP       numbers in a word
+ *   GEMM_MAC(sum, x, w)  sum plus the products of a word of x, in all lanes, and a vector of words
+ *   GEMM_PLUS(a, b)  two sums
+ *   GEMM_HALF(v)     a vector as bf16, where the processor can; else it is done here
+ * The bits of sums travel as floats, also those of u8 products. */
+
+#define GEMM_NR (GEMM_NV * VEC_N)
+
+typedef int32_t gemm_words __attribute__((vector_size(4 * VEC_N)));
+typedef int32_t gemm_words_any __attribute__((vector_size(4 * VEC_N), aligned(4), may_alias));
+
+HOT int32_t gemm_word(const char *p) {
+    int32_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* All rows of sums take one word of K; row i of x is at x[i / 3] + i % 3 * stride. */
+HOT void gemm_take(vec sum[][GEMM_NV], const char *const x[2], int64_t stride, const uint32_t *w,
+                   int rows, int vecs) {
+    gemm_words b[GEMM_NV];
+    for (int v = 0; v < vecs; v++)
+        b[v] = *(const gemm_words_any *)(w + v * VEC_N);
+    for (int i = 0; i < rows; i++) {
+        gemm_words a = GEMM_SPREAD(gemm_word(x[i / 3] + i % 3 * stride));
+        for (int v = 0; v < vecs; v++)
+            sum[i][v] = GEMM_MAC(sum[i][v], a, b[v]);
+    }
+}
+
+/* The last word of a row may be cut: what lies behind it is not ours to read. */
+HOT void gemm_take_last(vec sum[][GEMM_NV], const char *const x[2], int64_t stride,
+                        const uint32_t *w, size_t bytes, int rows, int vecs) {
+    char word[CPU_GEMM_ROWS][4] = {{0}};
+    for (int i = 0; i < rows; i++)
+        memcpy(word[i], x[i / 3] + i % 3 * stride, bytes);
+    gemm_take(sum, (const char *const[2]){word[0], word[3]}, 4, w, rows, vecs);
+}
+
+HOT void gemm_step(const struct cpu_gemm_step *s, int rows, int vecs) {
+    vec sum[CPU_GEMM_ROWS][GEMM_NV];
+    const char *x[2] = {s->x, s->x + 3 * s->x_stride}, *ahead = s->ahead;
+    const uint32_t *w = s->w;
+    int64_t n_words = s->K / GEMM_GROUP, k = 0;
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vecs; v++)
+            sum[i][v] = VEC_SET1(0.0f);
+    for (; k < n_words && k < s->n_ahead; k++, x[0] += 4, x[1] += 4, w += GEMM_NR) {
+        __builtin_prefetch(ahead + k * 64, 0, 2);
+        gemm_take(sum, x, s->x_stride, w, rows, vecs);
+    }
+    for (; k < n_words; k++, x[0] += 4, x[1] += 4, w += GEMM_NR)
+        gemm_take(sum, x, s->x_stride, w, rows, vecs);
+    if (GEMM_GROUP > 1 && s->K % GEMM_GROUP)
+        gemm_take_last(sum, x, s->x_stride, w, (size_t)(s->K % GEMM_GROUP) * (4 / GEMM_GROUP), rows,
+                       vecs);
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vecs; v++) {
+            float *to = s->sum + i * GEMM_NR + v * VEC_N;
+            vec_store(to, s->is_first ? sum[i][v] : GEMM_PLUS(sum[i][v], vec_load(to)));
+        }
+}
+
+#define GEMM_STEP(rows, vecs)                                       \
+    COLD void step_##rows##_##vecs(const struct cpu_gemm_step *s) { \
+        gemm_step(s, rows, vecs);                                   \
+    }
+#define GEMM_STEPS(vecs) \
+    GEMM_STEP(1, vecs)   \
+    GEMM_STEP(2, vecs)   \
+    GEMM_STEP(3, vecs) GEMM_STEP(4, vecs) GEMM_STEP(5, vecs) GEMM_STEP(6, vecs)
+
+typedef uint16_t gemm_half __attribute__((vector_size(2 * VEC_N)));
+typedef uint16_t gemm_half_any __attribute__((vector_size(2 * VEC_N), aligned(2), may_alias));
+typedef int32_t gemm_int_any __attribute__((vector_size(4 * VEC_N), aligned(4), may_alias));
+
+#ifndef GEMM_HALF
+/* As half_to_bf16(). */
+HOT gemm_half gemm_to_half(vec v) {
+    vec_int bits = (vec_int)v, one = {0};
+    one += 1;
+    vec_int up = (bits + 0x7fff + (bits >> 16 & one)) >> 16;
+    vec_int is_number = v == v;
+    return __builtin_convertvector((up & is_number) | ((bits >> 16 | 0x40) & ~is_number),
+                                   gemm_half);
+}
+#define GEMM_HALF gemm_to_half
+#endif
+
+/* The last 1..VEC_N numbers; those past the end stay as they are. */
+HOT void gemm_put(void *out, enum dtype dtype, int64_t at, vec v, int64_t n) {
+    if (dtype == DTYPE_F32) {
+        if (n == VEC_N)
+            vec_store((float *)out + at, v);
+        else
+            vec_store_n((float *)out + at, v, n);
+        return;
+    }
+    gemm_half h = GEMM_HALF(v);
+    if (n == VEC_N)
+        *(gemm_half_any *)((uint16_t *)out + at) = h;
+    else
+        memcpy((uint16_t *)out + at, &h, (size_t)n * sizeof(uint16_t));
+}
+
+HOT vec gemm_get(const void *x, enum dtype dtype, int64_t at, int64_t n) {
+    if (dtype == DTYPE_F32) {
+        const float *p = (const float *)x + at;
+        return n == VEC_N ? vec_load(p) : vec_load_n(p, n, 0.0f);
+    }
+    gemm_half h = {0};
+    if (n == VEC_N)
+        h = *(const gemm_half_any *)((const uint16_t *)x + at);
+    else
+        memcpy(&h, (const uint16_t *)x + at, (size_t)n * sizeof(uint16_t));
+    return (vec)(__builtin_convertvector(h, vec_int) << 16);
+}
+
+HOT void gemm_finish_vec(const struct cpu_gemm_row *r, int64_t at, int64_t n) {
+    vec v = vec_load(r->sum + at);
+    if (r->scale_w) {
+        vec_int sum = *(const gemm_int_any *)(const void *)(r->sum + at);
+        sum -= *(const gemm_int_any *)(r->total_w + at) * r->zero;
+        v = __builtin_convertvector(sum, vec) * (vec_load(r->scale_w + at) * VEC_SET1(r->scale_x));
+    }
+    if (r->b) v += gemm_get(r->b, DTYPE_F32, at, n);
+    v = vec_act(v, r->act);
+    if (r->add) {
+        vec old = gemm_get(r->out, r->out_dtype, at, n);
+        v = r->gate ? VEC_FMA(gemm_get(r->gate, DTYPE_F32, at, n), v, old) : old + v;
+    }
+    gemm_put(r->out, r->out_dtype, at, v, n);
+}
+
+COLD void gemm_finish(const struct cpu_gemm_row *r) {
+    int64_t i = 0;
+    for (; i + VEC_N <= r->n; i += VEC_N)
+        gemm_finish_vec(r, i, VEC_N);
+    if (i < r->n) gemm_finish_vec(r, i, r->n - i);
+}
+
+/* n numbers from one type to another. */
+HOT void gemm_cast(void *out, enum dtype to, const void *x, enum dtype from, int64_t n) {
+    int64_t i = 0;
+    for (; i + VEC_N <= n; i += VEC_N)
+        gemm_put(out, to, i, gemm_get(x, from, i, VEC_N), VEC_N);
+    if (i < n) gemm_put(out, to, i, gemm_get(x, from, i, n - i), n - i);
+}
+
+#define GEMM_ROW_2(rows) \
+    { step_##rows##_1, step_##rows##_2 }
+#define GEMM_ROW_4(rows) \
+    { step_##rows##_1, step_##rows##_2, step_##rows##_3, step_##rows##_4 }

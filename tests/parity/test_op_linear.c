@@ -1,0 +1,251 @@
+/* Matrix products: every instruction set and every type of weights against the oracle, over odd
+ * shapes, with everything that may follow the sums; and the same bytes whatever the threads.
+ *
+ * The oracle gets the numbers as the kernel reads them (bf16 where it multiplies bf16) and sums in
+ * double. So what may differ is the order of f32 sums, 4 eps sqrt(K) (1 + |want|), and one rounding
+ * of the result when that is bf16: half a unit of 2^-8. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "engine/half.h"
+#include "engine/op.h"
+#include "engine/rng.h"
+#include "tests/lib/check.h"
+
+enum { BUFFERS_MAX = 16, SEED = 17 };
+
+static struct device ref;
+static void *held[BUFFERS_MAX];
+static int n_held;
+static uint64_t stream;
+
+static void *take(size_t bytes) {
+    ASSERT(n_held < BUFFERS_MAX);
+    void *p = mem_take_aligned(bytes ? bytes : 4);
+    ASSERT(p);
+    return held[n_held++] = p;
+}
+
+static void drop_all(void) {
+    while (n_held > 0)
+        mem_free_aligned(held[--n_held]);
+}
+
+static void ok(enum err rc) {
+    CHECK_INT(rc, ERR_OK);
+}
+
+static float get(const struct tensor *t, int64_t i) {
+    if (t->dtype == DTYPE_BF16) return half_bf16(((const uint16_t *)t->data)[i]);
+    return ((const float *)t->data)[i];
+}
+
+static struct tensor empty(enum dtype dtype, int n_dims, const int64_t *dims) {
+    struct tensor t = tensor_of(NULL, dtype, n_dims, dims);
+    t.data = take(tensor_bytes(&t));
+    memset(t.data, 0, tensor_bytes(&t));
+    return t;
+}
+
+static struct tensor random_of(enum dtype dtype, int n_dims, const int64_t *dims, double scale) {
+    struct tensor t = empty(dtype, n_dims, dims);
+    int64_t n = tensor_count(&t);
+    float *v = mem_take((size_t)n, sizeof *v);
+    rng_normal_fill(SEED, ++stream, 0, v, n);
+    for (int64_t i = 0; i < n; i++) {
+        v[i] *= (float)scale;
+        if (dtype == DTYPE_BF16)
+            ((uint16_t *)t.data)[i] = half_to_bf16(v[i]);
+        else
+            ((float *)t.data)[i] = v[i];
+    }
+    mem_free(v);
+    return t;
+}
+
+static struct tensor random_2d(enum dtype dtype, int64_t rows, int64_t cols, double scale) {
+    return random_of(dtype, 2, (int64_t[]){rows, cols}, scale);
+}
+
+static struct tensor as_bf16(const struct tensor *t) {
+    struct tensor c = empty(DTYPE_F32, t->n_dims, t->dim);
+    for (int64_t i = 0; i < tensor_count(t); i++)
+        ((float *)c.data)[i] = half_bf16(half_to_bf16(get(t, i)));
+    return c;
+}
+
+/* As the device keeps it, in the pieces that the loader gives. */
+static struct tensor packed_of(struct device *dev, const struct tensor *w) {
+    struct tensor p = tensor_of(NULL, DTYPE_F32, 2, w->dim);
+    p.data = take(op_packed(dev, &p));
+    for (int64_t first = 0; first < w->dim[0]; first += OP_PACK_ROWS) {
+        int64_t n = w->dim[0] - first < OP_PACK_ROWS ? w->dim[0] - first : OP_PACK_ROWS;
+        op_pack(dev, &p, (const float *)w->data + first * w->dim[1], first, n);
+    }
+    return p;
+}
+
+struct shape {
+    int64_t M, K, O;
+};
+
+/* Rows around 6, numbers around a word, columns around a vector and a panel; K in two stretches. */
+static const struct shape shapes[] = {{1, 1, 1},     {3, 5, 7},      {6, 2, 16},
+                                      {7, 33, 65},   {100, 64, 96},  {125, 191, 64},
+                                      {2, 320, 500}, {13, 4501, 17}, {251, 40, 130}};
+
+struct variant {
+    enum dtype x, out;
+    bool has_bias, add, has_gate;
+    enum act act;
+};
+
+static const struct variant variants[] = {
+    {DTYPE_F32, DTYPE_F32, false, false, false, ACT_NONE},
+    {DTYPE_F32, DTYPE_BF16, true, false, false, ACT_GELU_TANH},
+    {DTYPE_BF16, DTYPE_F32, true, false, false, ACT_SILU},
+    {DTYPE_BF16, DTYPE_BF16, false, false, false, ACT_NONE},
+    {DTYPE_BF16, DTYPE_F32, true, true, true, ACT_NONE},
+    {DTYPE_F32, DTYPE_F32, false, true, false, ACT_NONE},
+};
+
+static struct mod_table gates(struct tensor *table, struct tensor *index, int64_t M, int64_t O) {
+    *table = random_of(DTYPE_F32, 3, (int64_t[]){2, 3, O}, 1);
+    *index = empty(DTYPE_I32, 1, &M);
+    for (int64_t i = 0; i < M; i++)
+        ((int32_t *)index->data)[i] = (int32_t)(i % 2);
+    return (struct mod_table){table, index};
+}
+
+static void run(struct device *dev, const struct variant *v, struct tensor *out,
+                const struct tensor *x, const struct tensor *w, const struct tensor *b,
+                const struct mod_table *gate) {
+    if (v->add)
+        ok(op_linear_add(dev, out, x, w, b, gate, 2, NULL));
+    else
+        ok(op_linear(dev, out, x, w, b, v->act, NULL));
+}
+
+static double worst_of(const struct tensor *got, const struct tensor *want, int64_t K) {
+    double worst = 0, limit = 4 * 1.2e-7 * sqrt((double)K);
+    if (got->dtype == DTYPE_BF16) limit += 1.0 / 256;
+    for (int64_t i = 0, n = tensor_count(want); i < n; i++) {
+        double e = fabs((double)get(got, i) - (double)get(want, i)) /
+                   (1 + fabs((double)get(want, i))) / limit;
+        worst = e > worst || e != e ? e : worst;
+    }
+    return worst;
+}
+
+static double check_one(struct device *dev, const struct shape *s, const struct variant *v) {
+    struct tensor x = random_2d(v->x, s->M, s->K, 1), table, index;
+    struct tensor w = random_2d(DTYPE_F32, s->O, s->K, 1 / sqrt((double)s->K));
+    struct tensor b = random_of(DTYPE_F32, 1, &s->O, 1), packed = packed_of(dev, &w);
+    struct tensor want = random_2d(DTYPE_F32, s->M, s->O, 1);
+    struct tensor got = empty(v->out, 2, want.dim);
+    struct mod_table gate = gates(&table, &index, s->M, s->O);
+    const struct tensor *bias = v->has_bias ? &b : NULL;
+    const struct mod_table *gated = v->has_gate ? &gate : NULL;
+    if (v->add) memcpy(got.data, want.data, tensor_bytes(&want));
+    run(dev, v, &got, &x, &packed, bias, gated);
+    bool is_rounded = packed.dtype == DTYPE_BF16;
+    struct tensor seen_x = is_rounded ? as_bf16(&x) : x, seen_w = is_rounded ? as_bf16(&w) : w;
+    run(&ref, v, &want, &seen_x, &seen_w, bias, gated);
+    double worst = worst_of(&got, &want, s->K);
+    drop_all();
+    return worst;
+}
+
+static const char *const isas[] = {"base", "avx2", "avx512", "avx512bf16", NULL};
+static const enum precision precisions[] = {PRECISION_F32, PRECISION_BF16};
+
+/* False when this processor does not have it. */
+static bool open_cpu(struct device *dev, const char *isa, enum precision precision, int n_threads) {
+    struct fail f = {0};
+    struct device_opts o = {.n_threads = n_threads, .precision = precision, .isa = isa};
+    enum err rc = device_open(dev, "cpu", &o, &f);
+    if (rc != ERR_OK) printf("     %s\n", f.text);
+    CHECK(rc == ERR_OK || rc == ERR_UNSUPPORTED);
+    return rc == ERR_OK;
+}
+
+static void products_agree_on_every_instruction_set(void) {
+    for (int i = 0; i < COUNT_OF(isas); i++)
+        for (int p = 0; p < COUNT_OF(precisions); p++) {
+            struct device dev;
+            char report[160];
+            double worst = 0;
+            if (!open_cpu(&dev, isas[i], precisions[p], 3)) continue;
+            for (int s = 0; s < COUNT_OF(shapes); s++)
+                for (int v = 0; v < COUNT_OF(variants); v++) {
+                    double e = check_one(&dev, &shapes[s], &variants[v]);
+                    worst = e > worst || e != e ? e : worst;
+                    if (!(e <= 1))
+                        printf("     shape %d, variant %d: %.2f of what is allowed\n", s, v, e);
+                }
+            device_report(&dev, report, sizeof report);
+            printf("     %s: at most %.2f of what is allowed\n", report, worst);
+            CHECK(worst <= 1);
+            device_close(&dev);
+        }
+}
+
+static void bytes_do_not_depend_on_the_threads(void) {
+    static const struct shape large[] = {{130, 1537, 200}, {7, 4600, 1030}};
+    for (int i = 0; i < COUNT_OF(isas); i++)
+        for (int p = 0; p < COUNT_OF(precisions); p++)
+            for (int s = 0; s < COUNT_OF(large); s++) {
+                struct tensor x = random_2d(DTYPE_BF16, large[s].M, large[s].K, 1), out[3];
+                struct tensor w = random_2d(DTYPE_F32, large[s].O, large[s].K, 1), table, index;
+                struct mod_table gate = gates(&table, &index, large[s].M, large[s].O);
+                bool is_there = true;
+                for (int t = 0; t < 3 && is_there; t++) {
+                    struct device dev;
+                    is_there = open_cpu(&dev, isas[i], precisions[p], t + 1);
+                    if (!is_there) break;
+                    struct tensor packed = packed_of(&dev, &w);
+                    out[t] = empty(DTYPE_F32, 2, (int64_t[]){large[s].M, large[s].O});
+                    run(&dev, &variants[4], &out[t], &x, &packed, NULL, &gate);
+                    CHECK(memcmp(out[0].data, out[t].data, tensor_bytes(&out[0])) == 0);
+                    device_close(&dev);
+                }
+                drop_all();
+            }
+}
+
+/* Rows past the last one and columns past K may be anything: they are not read. */
+static void nothing_is_read_behind_a_row(void) {
+    struct device dev;
+    if (!open_cpu(&dev, NULL, PRECISION_BF16, 1)) return;
+    struct tensor x = random_2d(DTYPE_BF16, 9, 7, 1);
+    struct tensor w = random_2d(DTYPE_F32, 5, 7, 1), packed = packed_of(&dev, &w);
+    struct tensor a = empty(DTYPE_F32, 2, (int64_t[]){8, 5}), b = empty(DTYPE_F32, 2, a.dim);
+    struct tensor head = tensor_rows(&x, 0, 8);
+    ok(op_linear(&dev, &a, &head, &packed, NULL, ACT_NONE, NULL));
+    for (int i = 0; i < 7; i++)
+        ((uint16_t *)x.data)[8 * 7 + i] = 0x7fc0; /* not a number */
+    ok(op_linear(&dev, &b, &head, &packed, NULL, ACT_NONE, NULL));
+    CHECK(memcmp(a.data, b.data, tensor_bytes(&a)) == 0);
+    drop_all();
+    device_close(&dev);
+}
+
+static const struct test tests[] = {
+    TEST(products_agree_on_every_instruction_set),
+    TEST(bytes_do_not_depend_on_the_threads),
+    TEST(nothing_is_read_behind_a_row),
+};
+
+int main(int argc, char **argv) {
+    struct fail f = {0};
+    if (device_open(&ref, "ref", &(struct device_opts){0}, &f) != ERR_OK) {
+        fprintf(stderr, "%s\n", f.text);
+        return 1;
+    }
+    int rc = check_main(tests, COUNT_OF(tests), argc, argv);
+    device_close(&ref);
+    return rc;
+}
