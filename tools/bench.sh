@@ -10,7 +10,10 @@ unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 rows=
 for row in "$@"; do
     case $row in
-    ops) "$b/tests/parity/test_op_check" --bench ;;
+    ops)
+        "$b/tests/parity/test_op_check" --bench
+        "$b/tests/parity/test_op_attention" --bench
+        ;;
     # The service without a model: requests a second at eight connections, every write synced.
     http) MISORA_BUILD=$PWD/$b python3 tests/load/bench_http.py 4 ;;
     *) rows="$rows $row" ;;

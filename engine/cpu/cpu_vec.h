@@ -49,12 +49,7 @@ struct cpu_vec {
     void (*rope)(float *out, const float *x, const float *table, int64_t n);
     void (*widen)(float *out, const uint16_t *x, int64_t n);  /* bf16 to f32 */
     void (*narrow)(uint16_t *out, const float *x, int64_t n); /* and back */
-    /* s becomes exp(s*scale + biases - max); *top and *sum go on over blocks; gives the factor
-     * for what was summed before. */
-    float (*softmax)(float *s, int64_t n, float scale, const float *const bias[2], float *top,
-                     float *sum);
-    void (*scale)(float *x, float s, int64_t n);
-    struct cpu_vec_tile_kind tile[CPU_VEC_TILE_KINDS]; /* widest first */
+    struct cpu_vec_tile_kind tile[CPU_VEC_TILE_KINDS];        /* widest first */
 };
 
 extern const struct cpu_vec cpu_vec_base;

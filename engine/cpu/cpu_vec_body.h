@@ -41,11 +41,6 @@ COLD void affine_rows(float *out, const float *x, const float *scale, const floa
                      n - i));
 }
 
-COLD void scale_rows(float *x, float s, int64_t n) {
-    EACH(n, vec_store(x + i, vec_load(x + i) * VEC_SET1(s)),
-         vec_store_n(x + i, vec_load_n(x + i, n - i, 0) * VEC_SET1(s), n - i));
-}
-
 COLD float row_sum(const float *x, int64_t n) {
     vec sum = VEC_SET1(0.0f);
     EACH(n, sum += vec_load(x + i), sum += vec_load_n(x + i, n - i, 0));
@@ -133,60 +128,6 @@ COLD void rope_row(float *out, const float *x, const float *table, int64_t n) {
                      n - i));
 }
 
-HOT vec logit(const float *s, int64_t i, vec scale, const float *const bias[2]) {
-    vec v = vec_load(s + i) * scale;
-    if (bias[0]) v += vec_load(bias[0] + i);
-    if (bias[1]) v += vec_load(bias[1] + i);
-    return v;
-}
-
-HOT vec logit_n(const float *s, int64_t i, int64_t n, vec scale, const float *const bias[2]) {
-    vec v = vec_load_n(s + i, n, 0) * scale;
-    if (bias[0]) v += vec_load_n(bias[0] + i, n, 0);
-    if (bias[1]) v += vec_load_n(bias[1] + i, n, 0);
-    float t[VEC_N];
-    vec_store(t, v);
-    return vec_load_n(t, n, -INFINITY);
-}
-
-COLD float softmax_row(float *s, int64_t n, float scale, const float *const bias[2], float *top,
-                       float *sum) {
-    vec most = VEC_SET1(-INFINITY), by = VEC_SET1(scale), total = VEC_SET1(0.0f);
-    EACH(
-        n,
-        {
-            vec v = logit(s, i, by, bias);
-            vec_store(s + i, v);
-            most = VEC_MAX(most, v);
-        },
-        {
-            vec v = logit_n(s, i, n - i, by, bias);
-            vec_store_n(s + i, v, n - i);
-            most = VEC_MAX(most, v);
-        });
-    float now = vec_top(most);
-    now = now > *top ? now : *top;
-    float before = *top == -INFINITY ? 0.0f : expf(*top - now);
-    vec m = VEC_SET1(now);
-    EACH(
-        n,
-        {
-            vec e = vec_exp(vec_load(s + i) - m);
-            total += e;
-            vec_store(s + i, e);
-        },
-        {
-            float t[VEC_N];
-            vec_store(t, vec_exp(vec_load_n(s + i, n - i, now) - m));
-            vec e = vec_load_n(t, n - i, 0);
-            total += e;
-            vec_store_n(s + i, e, n - i);
-        });
-    *sum = *sum * before + vec_sum(total);
-    *top = now;
-    return before;
-}
-
 /* All accumulators stay in registers while the taps go by: MR pixels times NV vectors. */
 #define TILE(name, MR, NV)                                                    \
     COLD void name(const struct cpu_vec_tile *t) {                            \
@@ -232,7 +173,5 @@ COLD float softmax_row(float *s, int64_t n, float scale, const float *const bias
         .rope = rope_row,                  \
         .widen = widen_row,                \
         .narrow = narrow_row,              \
-        .softmax = softmax_row,            \
-        .scale = scale_rows,               \
         .tile = {__VA_ARGS__},             \
     }

@@ -1,5 +1,6 @@
-/* Every op: the cpu backend against the oracle, odd shapes, and the vector loops of every
- * instruction set this processor has. `--bench` times the ops instead, one JSON object a line. */
+/* Products, volumes, pixels and noise: the cpu backend against the oracle, odd shapes. Attention
+ * and the ops on rows are in test_op_attention.c, convolutions in test_op_conv.c. `--bench` times
+ * products and convolutions instead, one JSON object a line. */
 #include <stdlib.h>
 #include <time.h>
 
@@ -97,11 +98,10 @@ static void ok(enum err rc) {
 static const int64_t odd_rows[][3] = {{1, 1, 1},     {3, 5, 7},      {17, 33, 65},
                                       {100, 64, 96}, {257, 192, 48}, {2, 320, 2000}};
 
-static const char *const act_names[ACT_COUNT] = {
-    [ACT_NONE] = "linear",
-    [ACT_SILU] = "linear, silu",
-    [ACT_GELU_TANH] = "linear, gelu",
-    [ACT_GELU_ERF] = "linear, gelu erf"};
+static const char *const act_names[ACT_COUNT] = {[ACT_NONE] = "linear",
+                                                 [ACT_SILU] = "linear, silu",
+                                                 [ACT_GELU_TANH] = "linear, gelu",
+                                                 [ACT_GELU_ERF] = "linear, gelu erf"};
 
 static void linear_agrees(void) {
     for (int i = 0; i < COUNT_OF(odd_rows); i++)
@@ -115,130 +115,6 @@ static void linear_agrees(void) {
             ok(op_linear(&ref, &want, &x, &w, bias, (enum act)act, NULL));
             compare(act_names[act], &got, &want, K);
         }
-}
-
-static void attention_agrees(void) {
-    static const char *const names[] = {"attention", "attention, bias of keys",
-                                        "attention, full bias", "attention, both, scaled"};
-    static const int64_t rows[][4] = {/* nq nk heads D */
-                                      {1, 1, 1, 1},       {5, 3, 2, 4},    {130, 600, 3, 8},
-                                      {129, 1025, 1, 33}, {40, 77, 5, 64}, {64, 513, 2, 96}};
-    for (int i = 0; i < COUNT_OF(rows); i++)
-        for (int bias = 0; bias < 4; bias++) {
-            int64_t nq = rows[i][0], nk = rows[i][1], h = rows[i][2], C = h * rows[i][3];
-            struct tensor q = random_2d(nq, C), k = random_2d(nk, C), v = random_2d(nk, C);
-            struct tensor kb = random_1d(nk), full = random_2d(h * nq, nk);
-            struct tensor got = like(&q), want = like(&q);
-            struct attention_opts o = {.n_heads = (int)h,
-                                       .scale = bias == 3 ? 0.25f : 0.0f,
-                                       .key_bias = bias & 1 ? &kb : NULL,
-                                       .bias = bias & 2 ? &full : NULL};
-            ok(op_attention(&cpu, &got, &q, &k, &v, &o, NULL));
-            ok(op_attention(&ref, &want, &q, &k, &v, &o, NULL));
-            compare(names[bias], &got, &want, rows[i][3] + nk);
-        }
-}
-
-static void norms_agree(void) {
-    static const char *const names[NORM_COUNT] = {
-        [NORM_RMS] = "norm rms", [NORM_LAYER] = "norm layer", [NORM_L2] = "norm l2"};
-    for (int i = 0; i < COUNT_OF(odd_rows); i++)
-        for (int kind = 0; kind < NORM_COUNT; kind++) {
-            int64_t N = odd_rows[i][0], C = odd_rows[i][1];
-            struct tensor x = random_2d(N, C), w = random_1d(C), b = random_1d(C);
-            struct tensor got = like(&x), want = like(&x);
-            struct norm_opts o = {.kind = (enum norm_kind)kind,
-                                  .eps = kind == NORM_L2 ? 1e-12f : 1e-6f,
-                                  .w = i % 2 ? &w : NULL,
-                                  .b = i % 3 ? NULL : &b,
-                                  .act = i % 2 ? ACT_SILU : ACT_NONE};
-            ok(op_norm(&cpu, &got, &x, &o, NULL));
-            ok(op_norm(&ref, &want, &x, &o, NULL));
-            compare(names[kind], &got, &want, C > 8 ? C : 64);
-        }
-}
-
-static void modulation_agrees(void) {
-    for (int i = 0; i < COUNT_OF(odd_rows); i++) {
-        int64_t N = odd_rows[i][0], C = odd_rows[i][1] + 4;
-        struct tensor x = random_2d(N, C), table = random_nd(3, (int64_t[]){3, 6, C});
-        struct tensor index = tensor_of(take(N), DTYPE_I32, 1, &N);
-        for (int64_t t = 0; t < N; t++)
-            ((int32_t *)index.data)[t] = (int32_t)(t % 3);
-        struct mod_table m = {&table, i % 2 ? &index : NULL};
-        struct tensor got = like(&x), want = like(&x);
-        ok(op_norm_mod(&cpu, &got, &x, &m, 0, 1, 1e-6f, NULL));
-        ok(op_norm_mod(&ref, &want, &x, &m, 0, 1, 1e-6f, NULL));
-        measure("norm_mod", &got, &want, C > 8 ? C : 64);
-        ok(op_gate_add(&cpu, &got, &x, &m, 5, NULL));
-        ok(op_gate_add(&ref, &want, &x, &m, 5, NULL));
-        compare("gate_add", &got, &want, C > 8 ? C : 64);
-    }
-}
-
-static void rope_agrees(void) {
-    for (int heads = 1; heads < 5; heads++) {
-        int64_t N = 7 * heads, D = 2 + 10 * heads;
-        struct tensor got = random_2d(N, heads * D), want = copy_of(&got);
-        struct tensor table = random_2d(N, D);
-        ok(op_rope(&cpu, &got, &table, heads, NULL));
-        ok(op_rope(&ref, &want, &table, heads, NULL));
-        compare("rope", &got, &want, 2);
-    }
-}
-
-static void elements_agree(void) {
-    for (int i = 0; i < COUNT_OF(odd_rows); i++) {
-        int64_t N = odd_rows[i][1], C = odd_rows[i][2];
-        struct tensor a = random_2d(N, C), b = random_2d(N, C), s = random_1d(C), t = random_1d(C);
-        struct tensor got = like(&a), want = like(&a);
-        ok(op_add_scaled(&cpu, &got, &a, &b, -1.5f, NULL));
-        ok(op_add_scaled(&ref, &want, &a, &b, -1.5f, NULL));
-        measure("add_scaled", &got, &want, 4);
-        ok(op_mul(&cpu, &got, &got, &b, NULL));
-        ok(op_mul(&ref, &want, &want, &b, NULL));
-        measure("mul", &got, &want, 4);
-        ok(op_affine(&cpu, &got, &got, &s, &t, NULL));
-        ok(op_affine(&ref, &want, &want, &s, &t, NULL));
-        measure("affine", &got, &want, 16);
-        ok(op_act(&cpu, &got, &got, (enum act)(i % ACT_COUNT), NULL));
-        ok(op_act(&ref, &want, &want, (enum act)(i % ACT_COUNT), NULL));
-        compare("act", &got, &want, 16);
-    }
-}
-
-static const char *const isas[] = {"base", "avx2", "avx512"};
-
-static void row_loops_agree_on_every_instruction_set(void) {
-    for (int v = 0; v < COUNT_OF(isas); v++) {
-        const struct cpu_vec *vec = cpu_vec_find(isas[v]);
-        for (int64_t n = 1; vec && n < 70; n += 3) {
-            struct tensor x = random_2d(1, n), w = random_1d(n), got = like(&x), want = like(&x);
-            struct norm_opts o = {.kind = (enum norm_kind)(n % 3), .eps = 1e-6f, .w = &w};
-            o.act = (enum act)(n % ACT_COUNT);
-            vec->norm(got.data, x.data, n, &o);
-            ok(op_norm(&ref, &want, &x, &o, NULL));
-            char what[64];
-            snprintf(what, sizeof what, "norm row, %s", isas[v]);
-            compare(what, &got, &want, 64);
-        }
-    }
-}
-
-static void exp_is_accurate_over_its_range(void) {
-    for (int v = 0; v < COUNT_OF(isas); v++) {
-        const struct cpu_vec *vec = cpu_vec_find(isas[v]);
-        double worst = 0;
-        for (int i = 0; vec && i <= 8000; i++) {
-            float s = -80.0f + (float)i * 0.01f, pair[2] = {s, 0.0f};
-            float top = -INFINITY, sum = 0;
-            vec->softmax(pair, 2, 1.0f, (const float *const[2]){NULL, NULL}, &top, &sum);
-            double e = fabs((double)pair[0] / exp((double)s) - 1);
-            worst = e > worst ? e : worst;
-        }
-        printf("     exp %-8s relative error %.2e\n", isas[v], worst);
-        CHECK_NEAR(worst, 0, 3e-7);
-    }
 }
 
 static void volume_ops_agree(void) {
@@ -369,16 +245,11 @@ enum { TURNS = 9, PROBE_RUN = 256, PROBE_REPEATS = 4000 };
 struct timed {
     struct tensor out, a, b, c;
     struct conv_opts conv;
-    struct attention_opts attention;
     void (*call)(struct timed *t);
 };
 
 static void time_linear(struct timed *t) {
     ok(op_linear(&cpu, &t->out, &t->a, &t->b, NULL, ACT_NONE, NULL));
-}
-
-static void time_attention(struct timed *t) {
-    ok(op_attention(&cpu, &t->out, &t->a, &t->b, &t->c, &t->attention, NULL));
 }
 
 static void time_conv(struct timed *t) {
@@ -435,18 +306,6 @@ static void bench_linear(int64_t N, int64_t K, int64_t O) {
     print_rate(name, 2.0 * (double)(N * K * O), &t);
 }
 
-static void bench_attention(int64_t N, int heads, int64_t D) {
-    struct timed t = {.out = random_2d(N, heads * D),
-                      .a = random_2d(N, heads * D),
-                      .b = random_2d(N, heads * D),
-                      .c = random_2d(N, heads * D),
-                      .attention = {.n_heads = heads},
-                      .call = time_attention};
-    char name[64];
-    snprintf(name, sizeof name, "attention_%lldx%dx%lld", (long long)N, heads, (long long)D);
-    print_rate(name, 4.0 * (double)(N * N * D * heads), &t);
-}
-
 static void bench_conv(int64_t T, int64_t H, int64_t W, int64_t C, int64_t O) {
     struct tensor w = random_nd(5, (int64_t[]){O, 3, 3, 3, C});
     struct tensor cache = random_nd(4, (int64_t[]){2, H, W, C});
@@ -471,9 +330,6 @@ static int bench_all(void) {
     bench_linear(1872, 320, 1280);
     bench_linear(1872, 1280, 320);
     bench_linear(1755, 1536, 1536);
-    bench_attention(520, 3, 64);
-    bench_attention(1872, 5, 64);
-    bench_attention(1755, 12, 128);
     bench_conv(4, 40, 64, 16, 16);
     bench_conv(4, 40, 64, 32, 32);
     bench_conv(2, 20, 32, 64, 64);
@@ -485,13 +341,6 @@ static int bench_all(void) {
 
 static const struct test tests[] = {
     TEST(linear_agrees),
-    TEST(attention_agrees),
-    TEST(norms_agree),
-    TEST(modulation_agrees),
-    TEST(rope_agrees),
-    TEST(elements_agree),
-    TEST(row_loops_agree_on_every_instruction_set),
-    TEST(exp_is_accurate_over_its_range),
     TEST(volume_ops_agree),
     TEST(patches_go_there_and_back),
     TEST(pixels_are_rounded_and_clamped),
