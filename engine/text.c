@@ -7,6 +7,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/names.h"
 
 enum { CONFIG_BYTES_MAX = 1 << 20, PREFIX_BYTES_MAX = 64 };
 
@@ -193,6 +194,9 @@ enum err text_open(struct text **out, struct device *dev, struct pool *pool, con
     t->dev = dev;
     TRY(read_config(&t->config, folder, f));
     TRY(weights_open(&t->weights, dev, pool, folder, "model", f));
+    TRY(names_to_ours(&t->weights.file, NAMES_TEXT, f));
+    weights_ignore(&t->weights, "scaled_fp8"); /* packagers put these beside the weights */
+    weights_ignore(&t->weights, "spiece_model");
     TRY(bind(t, place, f));
     *out = t;
     t = NULL;

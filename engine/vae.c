@@ -5,6 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/names.h"
 
 static enum err upload_reals(struct vae *v, struct tensor *out, struct pool *pool,
                              const float *values, struct fail *f) {
@@ -75,6 +76,7 @@ out:
 static enum err load_half(struct vae *v, enum vae_direction direction, struct fail *f) {
     enum err rc = ERR_OK;
     TRY(weights_open(&v->weights, v->dev, v->pool, v->folder, "diffusion_pytorch_model", f));
+    TRY(names_to_ours(&v->weights.file, NAMES_VAE, f));
     TRY(bind(v, direction, f));
     TRY(weights_finish(&v->weights, f));
 out:
