@@ -105,13 +105,13 @@ static const struct row vae[] = {
 static const struct row text[] = {
     {"token_embedding", "shared"},
     {"norm", "encoder.final_layer_norm"},
+    {"blocks.#.pos_embedding.embedding", LAYER "0.SelfAttention.relative_attention_bias"},
     {"blocks.#.attn", LAYER "0.SelfAttention"},
     {"blocks.#.norm1", LAYER "0.layer_norm"},
     {"blocks.#.norm2", LAYER "1.layer_norm"},
     {"blocks.#.ffn.gate.0", LAYER "1.DenseReluDense.wi_0"},
     {"blocks.#.ffn.fc1", LAYER "1.DenseReluDense.wi_1"},
     {"blocks.#.ffn.fc2", LAYER "1.DenseReluDense.wo"},
-    {"blocks.#.pos_embedding.embedding", LAYER "0.SelfAttention.relative_attention_bias"},
 };
 
 static const struct {
