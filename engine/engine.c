@@ -5,8 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
-#include "engine/engine_own.h"
-#include "engine/mask.h"
+#include "engine/engine_decode.h"
 
 enum {
     POOL_BLOCK_BYTES = 16 << 20,
@@ -18,22 +17,23 @@ enum {
 static const size_t process_max_bytes = (size_t)1 << 40;
 static const size_t job_max_bytes = (size_t)8 << 30;
 
-static void say(struct engine *e, const char *event, const char *text) {
+void engine_say(struct engine *e, const char *event, const char *text) {
     if (e->hooks.log) e->hooks.log(e->hooks.ctx, event, text);
 }
 
-static enum err still_wanted(struct engine *e, struct fail *f) {
+enum err engine_still_wanted(struct engine *e, struct fail *f) {
     if (e->hooks.is_cancelled && e->hooks.is_cancelled(e->hooks.ctx))
         return FAIL(f, ERR_CANCELLED, "cancelled");
     return ERR_OK;
 }
 
-static void tell(struct engine *e, enum engine_phase phase, int step, int total,
+void engine_tell(struct engine *e, enum engine_phase phase, int step, int total,
                  int64_t started_ns) {
     if (!e->hooks.progress) return;
     struct engine_progress p = {.phase = phase, .step = step, .total = total, .eta_s = -1};
     if (step > 0) p.eta_s = (double)(device_now_ns() - started_ns) * 1e-9 * (total - step) / step;
-    if (engine_render_place(e, &p)) e->hooks.progress(e->hooks.ctx, &p);
+    if (e->clip && !engine_pace_place(e->clip, &p, device_now_ns())) return;
+    e->hooks.progress(e->hooks.ctx, &p);
 }
 
 static void fill_caps(struct engine *e) {
@@ -46,6 +46,7 @@ static void fill_caps(struct engine *e) {
     c->frame_step = e->vae->config.factor_t;
     c->window_latents = m->window_latents;
     c->overlap_latents = m->overlap_latents ? m->overlap_latents : (m->window_latents + 2) / 3;
+    e->head = engine_folder_head(m);
     c->fps = m->fps;
     c->n_steps = m->sigmas.n ? m->sigmas.n : m->n_steps;
     c->guidance = m->guidance;
@@ -123,11 +124,11 @@ enum err engine_open(struct engine **out, const char *folder, const struct engin
     make_pools(e, opts->job_max_bytes);
     TRY(open_parts(e, f));
     fill_caps(e);
-    say(e, "engine.open", e->caps.device);
+    engine_say(e, "engine.open", e->caps.device);
     *out = e;
     e = NULL;
 out:
-    if (e && rc != ERR_OK && f) say(e, "engine.refused", f->text);
+    if (e && rc != ERR_OK && f) engine_say(e, "engine.refused", f->text);
     engine_close(e);
     return rc;
 }
@@ -157,7 +158,7 @@ void engine_hooks_set(struct engine *e, const struct engine_hooks *hooks) {
     e->dev.say_ctx = hooks->ctx;
 }
 
-static void latent_dims(const struct engine *e, const struct canvas *c, int64_t dims[4]) {
+void engine_latent_dims(const struct engine *e, const struct canvas *c, int64_t dims[4]) {
     dims[0] = grid_latent_frames(&e->grid, c->n_frames);
     dims[1] = c->height / e->grid.factor_s;
     dims[2] = c->width / e->grid.factor_s;
@@ -168,25 +169,42 @@ struct window_plan engine_window_plan(const struct engine *e, int64_t n_latents)
     return (struct window_plan){n_latents, e->caps.window_latents, e->caps.overlap_latents};
 }
 
-/* Bytes of the biggest window: two prompts, then denoising or decoding, whichever takes more. */
+/* Bytes of the biggest window: two prompts, then denoising or decoding, whichever takes more; both
+ * at once when the decoding goes on from window to window. */
 static double window_bytes(const struct engine *e, const struct canvas *c) {
     int64_t dims[4];
-    latent_dims(e, c, dims);
+    engine_latent_dims(e, c, dims);
     struct window_plan plan = engine_window_plan(e, dims[0]);
-    int64_t n = window_at(&plan, window_count(&plan) - 1).n;
-    struct vae_shape one_latent = {.T = 1, .H = dims[1], .W = dims[2]};
-    double denoise = flow_bytes(e->dit, n, dims[1], dims[2]);
-    double decode = vae_stream_bytes(e->vae, VAE_DECODE, &one_latent);
-    return 2 * dit_text_bytes(e->dit, ENGINE_TEXT_ROWS) + (denoise > decode ? denoise : decode);
+    int64_t n_windows = window_count(&plan), n = window_at(&plan, n_windows - 1).n;
+    double text = 2 * dit_text_bytes(e->dit, ENGINE_TEXT_ROWS);
+    double denoise = text + flow_bytes(e->dit, n, dims[1], dims[2]);
+    double decode = engine_decode_bytes(e, dims[1], dims[2]);
+    if (n_windows > 1 && e->head != WINDOW_HEAD_ENCODE) return denoise + decode;
+    return denoise > decode ? denoise : decode;
+}
+
+/* The largest legal number up to `asked`, of those that are `first` and a multiple of `step` more.
+ */
+static int nearest_below(int asked, int first, int step) {
+    if (asked > CANVAS_MAX) asked = CANVAS_MAX;
+    return asked < first ? first : first + (asked - first) / step * step;
+}
+
+static enum err check_grid(const struct engine *e, const struct canvas *c, struct fail *f) {
+    if (grid_is_legal(&e->grid, c)) return ERR_OK;
+    int m = e->caps.multiple_px, s = e->caps.frame_step;
+    int w = nearest_below(c->width, m, m), h = nearest_below(c->height, m, m);
+    int n = nearest_below(c->n_frames, 1, s);
+    return FAIL(f, ERR_INPUT,
+                "%d x %d with %d frames: width and height must be multiples of %d, frames one more "
+                "than a multiple of %d; near are %d x %d and %d x %d, %d and %d frames",
+                c->width, c->height, c->n_frames, m, s, w, h, w + m, h + m, n, n + s);
 }
 
 enum err engine_canvas_check(const struct engine *e, const struct canvas *c, struct fail *f) {
     const double mib = 1 << 20;
-    if (!grid_is_legal(&e->grid, c))
-        return FAIL(f, ERR_INPUT,
-                    "%d x %d with %d frames: width and height must be multiples of %d, frames one "
-                    "more than a multiple of %d",
-                    c->width, c->height, c->n_frames, e->caps.multiple_px, e->caps.frame_step);
+    enum err rc = check_grid(e, c, f);
+    if (rc != ERR_OK) return rc;
     if (c->width > CANVAS_MAX || c->height > CANVAS_MAX ||
         grid_latent_frames(&e->grid, c->n_frames) > CANVAS_MAX)
         return FAIL(f, ERR_LIMIT, "%d x %d with %d frames: at most %d pixels a side, %d frames",
@@ -200,8 +218,15 @@ enum err engine_canvas_check(const struct engine *e, const struct canvas *c, str
     return ERR_OK;
 }
 
-/* A host tensor of the job. */
-static enum err take_host(struct engine *e, struct tensor *out, int n_dims, const int64_t *dims,
+struct canvas engine_canvas_fit(const struct engine *e, const struct canvas *c) {
+    int m = e->caps.multiple_px;
+    struct canvas fit = *c;
+    if (c->width > 0 && c->width <= CANVAS_MAX) fit.width = (c->width + m - 1) / m * m;
+    if (c->height > 0 && c->height <= CANVAS_MAX) fit.height = (c->height + m - 1) / m * m;
+    return fit;
+}
+
+enum err engine_take_host(struct engine *e, struct tensor *out, int n_dims, const int64_t *dims,
                           struct fail *f) {
     return pool_take(&e->host, out, DTYPE_F32, n_dims, dims, f);
 }
@@ -210,236 +235,11 @@ enum err engine_encode_text(struct engine *e, struct engine_words *words, const 
                             const char *negative, struct fail *f) {
     enum err rc = ERR_OK;
     int64_t start = device_now_ns();
-    tell(e, ENGINE_PHASE_TEXT, 0, 2, start);
-    TRY(still_wanted(e, f));
+    engine_tell(e, ENGINE_PHASE_TEXT, 0, 2, start);
+    TRY(engine_still_wanted(e, f));
     TRY(engine_text_rows(e, words, prompt, negative, f));
-    tell(e, ENGINE_PHASE_TEXT, 2, 2, start);
+    engine_tell(e, ENGINE_PHASE_TEXT, 2, 2, start);
 out:
-    return rc;
-}
-
-/* Gives the frames of a clip to the VAE. */
-struct encoding {
-    struct engine *engine;
-    const struct engine_clip *clip;
-    float *host; /* frames of one latent */
-    int64_t started_ns;
-};
-
-/* Bytes to -1..1. */
-static enum err on_pixels(void *ctx, struct tensor *pixels, int64_t first, struct fail *f) {
-    struct encoding *c = ctx;
-    struct engine *e = c->engine;
-    int64_t n = tensor_count(pixels), frame = n / pixels->dim[0];
-    const uint8_t *rgb = c->clip->rgb + first * frame;
-    enum err rc = still_wanted(e, f);
-    if (rc != ERR_OK) return rc;
-    for (int64_t i = 0; i < n; i++)
-        c->host[i] = (float)rgb[i] * (2.0f / 255.0f) - 1.0f;
-    op_upload(&e->dev, pixels, c->host);
-    tell(e, ENGINE_PHASE_ENCODE, (int)first, c->clip->size.n_frames, c->started_ns);
-    return ERR_OK;
-}
-
-enum err engine_encode_video(struct engine *e, struct tensor *latent,
-                             const struct engine_clip *clip, struct fail *f) {
-    enum err rc = ERR_OK;
-    struct pool_mark mark = pool_mark(&e->job);
-    const struct canvas *size = &clip->size;
-    struct tensor encoded;
-    struct encoding c = {.engine = e, .clip = clip, .started_ns = device_now_ns()};
-    int64_t dims[4];
-    TRY(engine_canvas_check(e, size, f));
-    latent_dims(e, size, dims);
-    TRY(take_host(e, latent, 4, dims, f));
-    TRY(pool_take(&e->job, &encoded, DTYPE_F32, 4, dims, f));
-    c.host = mem_take((size_t)e->grid.factor_t * (size_t)size->width * (size_t)size->height * 3,
-                      sizeof *c.host);
-    if (!c.host) TRY(FAIL(f, ERR_NOMEM, "no memory for %d frames", e->grid.factor_t));
-    TRY(vae_encode(e->vae, &encoded, &e->step, on_pixels, &c, f));
-    op_download(&e->dev, latent->data, &encoded);
-    tell(e, ENGINE_PHASE_ENCODE, size->n_frames, size->n_frames, c.started_ns);
-out:
-    mem_free(c.host);
-    pool_rewind(&e->job, mark);
-    return rc;
-}
-
-enum err engine_known_make(struct engine *e, struct engine_known *known,
-                           const struct canvas *canvas, struct fail *f) {
-    enum err rc = ERR_OK;
-    int64_t dims[4];
-    TRY(engine_canvas_check(e, canvas, f));
-    latent_dims(e, canvas, dims);
-    TRY(take_host(e, &known->latent, 4, dims, f));
-    TRY(take_host(e, &known->level, 3, dims, f));
-    memset(known->latent.data, 0, tensor_bytes(&known->latent));
-    for (int64_t i = 0, n = tensor_count(&known->level); i < n; i++)
-        ((float *)known->level.data)[i] = 1.0f;
-out:
-    return rc;
-}
-
-/* Words on the device, through the text part of the transformer. */
-static enum err take_text(struct engine *e, struct dit_text *out, const struct tensor *rows,
-                          struct fail *f) {
-    enum err rc = ERR_OK;
-    struct pool_mark mark = pool_mark(&e->step);
-    struct tensor on_device;
-    TRY(pool_take_2d(&e->step, &on_device, rows->dim[0], rows->dim[1], f));
-    op_upload(&e->dev, &on_device, rows->data);
-    TRY(dit_text_make(e->dit, out, &on_device, ENGINE_TEXT_ROWS, &e->job, &e->step, f));
-out:
-    pool_rewind(&e->step, mark);
-    return rc;
-}
-
-static const enum sampler_kind samplers[ENGINE_SOLVER_COUNT] = {
-    [ENGINE_SOLVER_UNIPC] = SAMPLER_UNIPC,
-    [ENGINE_SOLVER_EULER] = SAMPLER_EULER,
-    [ENGINE_SOLVER_RENOISE] = SAMPLER_RENOISE,
-};
-
-/* A list, of the caller or of the folder, or the grid of the solver. */
-static enum err make_schedule(const struct engine *e, struct denoise_opts *o,
-                              const struct engine_params *p, struct fail *f) {
-    enum err rc = ERR_OK;
-    const struct engine_caps *c = &e->caps;
-    const struct json_reals *own = &e->folder.sigmas;
-    enum engine_solver solver = p->solver ? p->solver : c->solver;
-    int n = p->n_steps > 0 ? p->n_steps : c->n_steps;
-    double shift = p->shift > 0 ? p->shift : c->shift;
-    bool is_own = own->n == n && solver == c->solver && p->shift <= 0;
-    o->kind = samplers[solver];
-    if (p->n_sigmas > 0)
-        TRY(schedule_list(&o->schedule, p->sigmas, p->n_sigmas, p->shift > 0 ? p->shift : 1, f));
-    else if (is_own)
-        TRY(schedule_list(&o->schedule, own->v, own->n, 1, f));
-    else if (solver == ENGINE_SOLVER_UNIPC)
-        TRY(schedule_unipc(&o->schedule, n, shift, f));
-    else
-        TRY(schedule_euler(&o->schedule, n, shift, f));
-    if (solver == ENGINE_SOLVER_UNIPC) schedule_round(&o->schedule);
-out:
-    return rc;
-}
-
-static struct guidance make_guidance(const struct engine *e, const struct engine_params *p) {
-    struct guidance g = {.scale = p->guidance >= 0 ? p->guidance : e->caps.guidance,
-                         .from = p->guidance_from > 0 ? p->guidance_from : 1,
-                         .to = p->guidance_to,
-                         .is_zero_star = p->is_zero_star,
-                         .n_zero_steps = p->n_zero_steps};
-    g.scale_late = p->guidance_2 > 0 ? p->guidance_2 : g.scale;
-    return g;
-}
-
-struct denoising {
-    struct engine *engine;
-    int64_t started_ns;
-};
-
-static enum err on_step(void *ctx, int done, int total, const float *x0, struct fail *f) {
-    struct denoising *d = ctx;
-    (void)x0;
-    tell(d->engine, ENGINE_PHASE_DENOISE, done, total, d->started_ns);
-    return done < total ? still_wanted(d->engine, f) : ERR_OK;
-}
-
-static enum err check_known(const struct engine *e, const struct engine_known *known,
-                            const int64_t dims[4], struct fail *f) {
-    struct tensor latent = tensor_of(NULL, DTYPE_F32, 4, dims);
-    struct tensor level = tensor_of(NULL, DTYPE_F32, 3, dims);
-    int patch = e->grid.patch;
-    if (!tensor_same_shape(&known->latent, &latent) || !tensor_same_shape(&known->level, &level))
-        return FAIL(f, ERR_BUG, "known latents do not have the shape of the canvas");
-    struct mask_grid g = {dims[0], dims[1], dims[2], 1, patch, patch};
-    return mask_check(known->level.data, &g, f);
-}
-
-enum err engine_denoise(struct engine *e, struct tensor *latent, const struct canvas *canvas,
-                        const struct engine_known *known, const struct engine_words *words,
-                        const struct engine_params *params, struct fail *f) {
-    enum err rc = ERR_OK;
-    struct pool_mark mark = pool_mark(&e->job);
-    struct dit_text text = {0}, negative = {0};
-    struct denoising ctx = {e, device_now_ns()};
-    struct denoise_opts o = {.seed = params->seed, .noise = params->noise, .on_step = on_step};
-    struct denoise_canvas c = {.first = params->first_latent};
-    int64_t dims[4];
-    o.ctx = &ctx;
-    TRY(engine_canvas_check(e, canvas, f));
-    latent_dims(e, canvas, dims);
-    TRY(make_schedule(e, &o, params, f));
-    struct flow_in in = {.early = {.dit = e->dit, .words = &text, .negative = &negative},
-                         .guidance = make_guidance(e, params),
-                         .L = dims[0],
-                         .h = dims[1],
-                         .w = dims[2],
-                         .C = dims[3]};
-    if (known) {
-        TRY(check_known(e, known, dims, f));
-        c.known = known->latent.data;
-        c.level = known->level.data;
-    }
-    tell(e, ENGINE_PHASE_DENOISE, 0, o.schedule.n, ctx.started_ns);
-    TRY(still_wanted(e, f));
-    TRY(take_host(e, latent, 4, dims, f));
-    TRY(take_text(e, &text, &words->rows, f));
-    if (in.guidance.scale > 1 || in.guidance.scale_late > 1)
-        TRY(take_text(e, &negative, &words->negative_rows, f));
-    TRY(denoise_run(latent->data, &in, &c, &o, &e->job, &e->step, f));
-out:
-    pool_rewind(&e->job, mark);
-    return rc;
-}
-
-/* Hands the frames of one decoded latent on. */
-struct decoding {
-    struct engine *engine;
-    engine_frame_fn each;
-    void *ctx;
-    int n_frames;
-    int64_t started_ns;
-    uint8_t *rgb; /* frames of one latent, host */
-};
-
-static enum err on_frames(void *ctx, const struct tensor *frames, int64_t first, struct fail *f) {
-    enum err rc = ERR_OK;
-    struct decoding *d = ctx;
-    struct engine *e = d->engine;
-    struct pool_mark mark = pool_mark(&e->job);
-    struct tensor packed;
-    int64_t frame_bytes = frames->dim[1] * frames->dim[2] * 3;
-    TRY(still_wanted(e, f));
-    TRY(pool_take(&e->job, &packed, DTYPE_U8, 4, frames->dim, f));
-    TRY(op_pack_rgb(&e->dev, &packed, frames, f));
-    op_download(&e->dev, d->rgb, &packed);
-    for (int64_t i = 0; i < frames->dim[0]; i++)
-        TRY(d->each(d->ctx, (int)(first + i), d->rgb + i * frame_bytes, f));
-    tell(e, ENGINE_PHASE_DECODE, (int)(first + frames->dim[0]), d->n_frames, d->started_ns);
-out:
-    pool_rewind(&e->job, mark);
-    return rc;
-}
-
-enum err engine_decode(struct engine *e, const struct tensor *latent, engine_frame_fn each,
-                       void *ctx, struct fail *f) {
-    enum err rc = ERR_OK;
-    struct pool_mark mark = pool_mark(&e->job);
-    struct tensor on_device;
-    struct decoding d = {.engine = e, .each = each, .ctx = ctx, .started_ns = device_now_ns()};
-    int64_t pixels = latent->dim[1] * latent->dim[2] * e->grid.factor_s * e->grid.factor_s;
-    d.n_frames = grid_pixel_frames(&e->grid, (int)latent->dim[0]);
-    tell(e, ENGINE_PHASE_DECODE, 0, d.n_frames, d.started_ns);
-    TRY(pool_take(&e->job, &on_device, DTYPE_F32, 4, latent->dim, f));
-    op_upload(&e->dev, &on_device, latent->data);
-    d.rgb = mem_take((size_t)(pixels * e->grid.factor_t), 3);
-    if (!d.rgb) TRY(FAIL(f, ERR_NOMEM, "no memory for frames"));
-    TRY(vae_decode(e->vae, &on_device, &e->step, on_frames, &d, f));
-out:
-    mem_free(d.rgb);
-    pool_rewind(&e->job, mark);
     return rc;
 }
 
@@ -454,7 +254,7 @@ static void say_spent(struct engine *e) {
                           device_op_name((enum device_op)i), (double)s->ns * 1e-9);
         *s = (struct device_spent){0};
     }
-    if (n > 0) say(e, "engine.spent", line);
+    if (n > 0) engine_say(e, "engine.spent", line);
 }
 
 void engine_job_end(struct engine *e) {

@@ -84,6 +84,7 @@ struct engine_params {
      * They are shifted only when `shift` is given. NULL, or borrowed for the call. */
     const double *sigmas;
     int n_sigmas;
+    bool is_ring;         /* the last latent frame is followed by the first */
     int64_t first_latent; /* place of the canvas in a longer clip: its share of the noise */
     const float *noise;   /* [L,h,w,C] instead of the seed's; NULL in earnest, for golden tests */
 };
@@ -123,6 +124,9 @@ void engine_hooks_set(struct engine *e, const struct engine_hooks *hooks);
  * memory than a job may have; both in words for the caller. Allocates nothing. */
 MUST_CHECK enum err engine_canvas_check(const struct engine *e, const struct canvas *canvas,
                                         struct fail *f);
+/* The smallest canvas of the model that holds this one: 1920x1080 is made as 1920x1088, and its
+ * last rows are left out. Frames stay as they are. */
+struct canvas engine_canvas_fit(const struct engine *e, const struct canvas *canvas);
 /* `negative` may be NULL: the empty prompt. */
 MUST_CHECK enum err engine_encode_text(struct engine *e, struct engine_words *words,
                                        const char *prompt, const char *negative, struct fail *f);
@@ -133,18 +137,55 @@ MUST_CHECK enum err engine_encode_video(struct engine *e, struct tensor *latent,
 MUST_CHECK enum err engine_known_make(struct engine *e, struct engine_known *known,
                                       const struct canvas *canvas, struct fail *f);
 
+/* Frames that are given, and where they stand on the canvas. A latent stands for one frame at the
+ * beginning of a clip and for frame_step later, so what is given is cut to whole latents: a clip at
+ * frame 0 to frame_step*n+1 frames, one at a later frame to the slots that it fills. A single
+ * picture at a later frame stands for its slot. */
+struct engine_span {
+    struct engine_clip clip; /* of the width and height of the canvas */
+    int at;                  /* frame of the canvas */
+    double level;            /* 0 exact; between 0 and 1: begin from it with that much noise */
+};
+
+/* A part of the picture that is made anew although spans cover it. */
+struct engine_region {
+    const uint8_t *mask; /* n_frames x height x width: 255 anew, 0 kept; NULL: nothing is anew */
+    int n_frames;        /* 1: the same for all frames of the canvas */
+    double level;        /* 1: from nothing; below: from what is there with that much noise */
+};
+
+enum { ENGINE_SPANS_MAX = 16 };
+
+/* Every task is a canvas, what is given of it, and words for the rest. */
+struct engine_given {
+    int n_spans;
+    const struct engine_span *span;
+    struct engine_region region;
+};
+
+/* The given frames in latents and levels, for a model that is told a timestep per token, or whose
+ * known places are painted over. The canvas may be off the grid, as in engine_render(). */
+MUST_CHECK enum err engine_known_from(struct engine *e, struct engine_known *known,
+                                      const struct canvas *canvas, const struct engine_given *given,
+                                      struct fail *f);
+
 /* What a clip is made of. */
 struct engine_render_in {
-    struct canvas canvas;
-    const struct engine_known *known; /* of the whole clip, or NULL */
+    struct canvas canvas; /* width and height may be off the grid: see engine_canvas_fit() */
+    const struct engine_known *known; /* latents of the whole clip; NULL: `given`, or nothing */
+    /* Given frames, in the form that the model can be told; those that are exact are put back into
+     * the result, with soft edges. Or NULL. */
+    const struct engine_given *given;
     const struct engine_words *words;
     struct engine_params params;
+    /* The clip has no beginning: after its last frame comes the first. frame_step * L frames come
+     * out of a canvas of frame_step * (L-1) + 1; L is at most one window. */
+    bool is_loop;
 };
 
 /* A clip of any length, window by window: each is denoised and decoded, and its frames go to
- * `each` before the next begins. Window n + 1 begins with the last frames of window n, encoded
- * anew, because a model knows latent 0 only as a frame without a past; one decoding goes over into
- * the other within frame_step frames. Memory is that of one window. */
+ * `each` before the next begins. Window n + 1 begins with the last latents of window n (see
+ * enum window_head); memory is that of one window. */
 MUST_CHECK enum err engine_render(struct engine *e, const struct engine_render_in *in,
                                   engine_frame_fn each, void *ctx, struct fail *f);
 

@@ -30,6 +30,7 @@ static const struct json_field own_fields[] = {
     {"sigmas", JSON_FIELD_REALS, AT(sigmas), 0, 1},
     {"window_latents", JSON_FIELD_INT, AT(window_latents), 0, 4096},
     {"overlap_latents", JSON_FIELD_INT, AT(overlap_latents), 0, 4096},
+    {"window_head", JSON_FIELD_TEXT, AT(window_head), 0, 0},
 };
 
 /* What the original repositories use, by the parts that tell them apart (flow_shift in a config is
@@ -94,6 +95,18 @@ out:
     return rc;
 }
 
+static const char *const heads[WINDOW_HEAD_COUNT] = {
+    [WINDOW_HEAD_CARRY] = "carry",
+    [WINDOW_HEAD_ANCHOR] = "anchor",
+    [WINDOW_HEAD_ENCODE] = "encode",
+};
+
+enum window_head engine_folder_head(const struct engine_folder *m) {
+    for (int i = 0; i < WINDOW_HEAD_COUNT; i++)
+        if (strcmp(m->window_head, heads[i]) == 0) return (enum window_head)i;
+    return WINDOW_HEAD_ANCHOR;
+}
+
 static enum err check(struct engine_folder *m, struct fail *f) {
     if (strcmp(m->prediction, "flow_prediction") != 0)
         return FAIL(f, ERR_UNSUPPORTED, "%.160s: prediction_type \"%s\"; only flow_prediction",
@@ -105,6 +118,9 @@ static enum err check(struct engine_folder *m, struct fail *f) {
         return FAIL(f, ERR_CORRUPT,
                     "%.160s: overlap_latents %d needs to be below window_latents %d", m->path,
                     m->overlap_latents, m->window_latents);
+    if (m->window_head[0] && strcmp(m->window_head, heads[engine_folder_head(m)]) != 0)
+        return FAIL(f, ERR_CORRUPT, "%.160s: window_head \"%s\"; carry, anchor or encode", m->path,
+                    m->window_head);
     if (!m->name[0]) str_copy(m->name, sizeof m->name, str_of(m->pipeline));
     return ERR_OK;
 }

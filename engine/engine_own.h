@@ -5,6 +5,7 @@
 #include "engine/denoise.h"
 #include "engine/engine.h"
 #include "engine/engine_folder.h"
+#include "engine/engine_pace.h"
 #include "engine/text.h"
 #include "engine/tokenizer.h"
 #include "engine/vae.h"
@@ -13,25 +14,12 @@
 /* Rows of text that the transformer was trained to see, with padding. */
 enum { ENGINE_TEXT_ROWS = 512 };
 
-/* How far a clip is that engine_render() makes, summed over its windows. */
-struct engine_pace {
-    int64_t spent_ns;
-    int n_before, n_now; /* steps or frames: of former windows, of this one */
-    int n_skipped;       /* frames of this window that are out already */
-    int n_total;
-    double guess_ns; /* of one, while none is done */
-};
-
-struct engine_clip_state {
-    struct engine_pace pace[ENGINE_PHASE_COUNT]; /* of denoising and decoding only */
-    int64_t told_ns;
-};
-
 struct engine {
     struct engine_folder folder;
     struct engine_caps caps;
     struct engine_hooks hooks;
     struct grid grid;
+    enum window_head head;
     struct device dev, host_dev;
     struct pool process, job, step; /* weights; words and caches; scratch of one pass */
     struct pool host;               /* tensors handed out to the job */
@@ -40,16 +28,24 @@ struct engine {
     struct text *text;
     struct dit *dit;
     struct vae *vae;
-    struct engine_clip_state *clip; /* while engine_render() runs, or NULL */
-    double frame_ns_per_px;         /* of the last clip, or 0: decoding still to come */
+    struct engine_pace_clip *clip; /* while engine_render() runs, or NULL */
+    double frame_ns_per_px;        /* of the last clip, or 0: decoding still to come */
 };
 
 /* engine_encode_text() without its progress. */
 MUST_CHECK enum err engine_text_rows(struct engine *e, struct engine_words *words,
                                      const char *prompt, const char *negative, struct fail *f);
+void engine_say(struct engine *e, const char *event, const char *text);
+/* ERR_CANCELLED when the caller has had enough. */
+MUST_CHECK enum err engine_still_wanted(struct engine *e, struct fail *f);
+void engine_tell(struct engine *e, enum engine_phase phase, int step, int total,
+                 int64_t started_ns);
+/* [L,h,w,C] of a canvas on the grid. */
+void engine_latent_dims(const struct engine *e, const struct canvas *c, int64_t dims[4]);
+/* A host tensor of the job, f32. */
+MUST_CHECK enum err engine_take_host(struct engine *e, struct tensor *out, int n_dims,
+                                     const int64_t *dims, struct fail *f);
 /* The plan of windows for a clip of that many latent frames. */
 struct window_plan engine_window_plan(const struct engine *e, int64_t n_latents);
-/* Turns the progress of a window into that of its clip. False: nothing to tell. */
-bool engine_render_place(const struct engine *e, struct engine_progress *p);
 
 #endif

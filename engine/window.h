@@ -11,6 +11,19 @@
 
 #include <stdint.h>
 
+/* How a window learns what came before it. */
+enum window_head {
+    /* The last latents as they are. For models that were trained so, or do not mind. */
+    WINDOW_HEAD_CARRY,
+    /* The same, but the first of them is replaced by its last frame, encoded alone: a model that
+     * was trained on clips from their beginning knows latent 0 only as a frame without a past. */
+    WINDOW_HEAD_ANCHOR,
+    /* The last frames, decoded, encoded anew, and decoded once more: two decodings that go over
+     * into each other. For models that are told pixels, not latents. */
+    WINDOW_HEAD_ENCODE,
+    WINDOW_HEAD_COUNT
+};
+
 /* All in latent frames. */
 struct window_plan {
     int64_t L;       /* length of the clip, at least 1 */

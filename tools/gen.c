@@ -285,7 +285,10 @@ static enum err make_clip(struct gen *g, struct fail *f) {
     TRY(open_file(g, f));
     TRY(engine_encode_text(g->engine, &words, g->opts.prompt, g->opts.negative, f));
     if (g->opts.image) TRY(read_image(g, &known, f));
-    struct engine_render_in in = {g->canvas, g->opts.image ? &known : NULL, &words, g->params};
+    struct engine_render_in in = {.canvas = g->canvas,
+                                  .known = g->opts.image ? &known : NULL,
+                                  .words = &words,
+                                  .params = g->params};
     TRY(engine_render(g->engine, &in, on_frame, g, f));
     TRY(close_file(g, f));
     fprintf(stderr, "%s: %d x %d, %d frames, seed %llu\n", g->opts.output, g->canvas.width,

@@ -124,7 +124,10 @@ enum err run_job(struct run *r, struct receipt *out, const struct job *job, cons
     TRY(engine_canvas_check(r->engine, &j.plan.canvas, f));
     TRY(known_fetch(&known, &has_known, &source, &j.plan, f)); /* assets -> latents and levels */
     TRY(engine_encode_text(r->engine, &words, job->prompt, job->negative_prompt, f));
-    struct engine_render_in in = {j.plan.canvas, has_known ? &known : NULL, &words, params_of(job)};
+    struct engine_render_in in = {.canvas = j.plan.canvas,
+                                  .known = has_known ? &known : NULL,
+                                  .words = &words,
+                                  .params = params_of(job)};
     TRY(write_clip(&j, out, &in, dir, job->crf, f));
     add_facts(out, &j.plan, job, started_ms);
 out:

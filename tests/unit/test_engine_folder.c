@@ -65,6 +65,8 @@ static const struct folder_row rows[] = {
     {"{}", "{\"prediction_type\":\"epsilon\"}", "{}", ERR_UNSUPPORTED, "only flow_prediction"},
     {"{}", "{}", "{\"misora\":{\"window_latents\":5,\"overlap_latents\":5}}", ERR_CORRUPT,
      "overlap_latents 5 needs to be below window_latents 5"},
+    {"{}", "{}", "{\"misora\":{\"window_head\":\"tail\"}}", ERR_CORRUPT,
+     "window_head \"tail\"; carry, anchor or encode"},
     {"{}", "{}", "{\"misora\":{\"window_latents\":1}}", ERR_CORRUPT,
      "window_latents is 1, it needs to be 0 or 2 and more"},
     {"{}", "{}", "{\"misora\":{\"fps\":0}}", ERR_CORRUPT, "\"fps\""},
