@@ -5,11 +5,11 @@
 
 #include "common/base/mem.h"
 #include "engine/backend_host.h"
-#include "engine/backend_ref_volume.h"
 #include "engine/cpu/cpu_attention.h"
 #include "engine/cpu/cpu_conv.h"
 #include "engine/cpu/cpu_element.h"
 #include "engine/cpu/cpu_linear.h"
+#include "engine/cpu/cpu_volume.h"
 
 struct cpu {
     struct cpu_pool *pool;
@@ -166,7 +166,38 @@ static enum err cpu_conv_op(struct device *dev, struct tensor *out, const struct
     return cpu_conv_run(&cpu_of(dev)->conv, out, x, o, f);
 }
 
-/* What only moves numbers, or runs once per clip, is shared with the oracle. */
+static void cpu_copy(struct device *dev, void *to, const void *from, size_t bytes) {
+    cpu_volume_copy(cpu_of(dev)->pool, to, from, bytes);
+}
+
+static void cpu_time_split(struct device *dev, struct tensor *out, const struct tensor *x) {
+    cpu_volume_time_split(cpu_of(dev)->pool, out, x);
+}
+
+static void cpu_dup_up_add(struct device *dev, struct tensor *out, const struct tensor *x, int ft,
+                           int fs, int n_drop) {
+    cpu_volume_dup_up_add(cpu_of(dev)->pool, out, x, ft, fs, n_drop);
+}
+
+static void cpu_avg_down_add(struct device *dev, struct tensor *out, const struct tensor *x, int ft,
+                             int fs, int n_zero) {
+    cpu_volume_avg_down_add(cpu_of(dev)->pool, out, x, ft, fs, n_zero);
+}
+
+static void cpu_patchify(struct device *dev, struct tensor *out, const struct tensor *x,
+                         const struct patch *p) {
+    cpu_volume_patchify(cpu_of(dev)->pool, out, x, p);
+}
+
+static void cpu_unpatchify(struct device *dev, struct tensor *out, const struct tensor *x,
+                           const struct patch *p) {
+    cpu_volume_unpatchify(cpu_of(dev)->pool, out, x, p);
+}
+
+static void cpu_pack_rgb(struct device *dev, struct tensor *out, const struct tensor *x) {
+    cpu_volume_pack_rgb(cpu_of(dev)->pool, out, x);
+}
+
 const struct backend_ops backend_cpu = {
     .name = "cpu",
     .open = cpu_open,
@@ -175,7 +206,7 @@ const struct backend_ops backend_cpu = {
     .release = backend_host_release,
     .upload = backend_host_move,
     .download = backend_host_move,
-    .copy = backend_host_move,
+    .copy = cpu_copy,
     .report = cpu_report,
     .fill = backend_host_fill,
     .linear = cpu_linear_op,
@@ -191,11 +222,10 @@ const struct backend_ops backend_cpu = {
     .mul = cpu_mul,
     .affine = cpu_affine,
     .conv = cpu_conv_op,
-    .upsample2 = backend_ref_volume_upsample2,
-    .time_split = backend_ref_volume_time_split,
-    .dup_up_add = backend_ref_volume_dup_up_add,
-    .avg_down_add = backend_ref_volume_avg_down_add,
-    .patchify = backend_ref_volume_patchify,
-    .unpatchify = backend_ref_volume_unpatchify,
-    .pack_rgb = backend_host_pack_rgb,
+    .time_split = cpu_time_split,
+    .dup_up_add = cpu_dup_up_add,
+    .avg_down_add = cpu_avg_down_add,
+    .patchify = cpu_patchify,
+    .unpatchify = cpu_unpatchify,
+    .pack_rgb = cpu_pack_rgb,
 };

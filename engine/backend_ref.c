@@ -266,7 +266,6 @@ const struct backend_ops backend_ref = {
     .mul = ref_mul,
     .affine = ref_affine,
     .conv = backend_ref_volume_conv,
-    .upsample2 = backend_ref_volume_upsample2,
     .time_split = backend_ref_volume_time_split,
     .dup_up_add = backend_ref_volume_dup_up_add,
     .avg_down_add = backend_ref_volume_avg_down_add,

@@ -68,15 +68,6 @@ static void move(struct tensor *out, int64_t to, const struct tensor *x, int64_t
             backend_host_set(out, to + i, backend_host_get(x, from + i));
 }
 
-void backend_ref_volume_upsample2(struct device *dev, struct tensor *out, const struct tensor *x) {
-    (void)dev;
-    int64_t H = out->dim[1], W = out->dim[2], C = out->dim[3], at = 0;
-    for (int64_t t = 0; t < out->dim[0]; t++)
-        for (int64_t h = 0; h < H; h++)
-            for (int64_t w = 0; w < W; w++, at += C)
-                move(out, at, x, ((t * (H / 2) + h / 2) * (W / 2) + w / 2) * C, C);
-}
-
 void backend_ref_volume_time_split(struct device *dev, struct tensor *out, const struct tensor *x) {
     (void)dev;
     int64_t n = out->dim[1] * out->dim[2], C = out->dim[3], at = 0;

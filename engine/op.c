@@ -294,15 +294,6 @@ void op_conv_weight(float *out, const float *torch, int64_t O, int64_t C, int64_
                 out[(o * k_positions + k) * C + c] = torch[(o * C + c) * k_positions + k];
 }
 
-enum err op_upsample2(struct device *dev, struct tensor *out, const struct tensor *x,
-                      struct fail *f) {
-    if (!is_volume(out) || !is_volume(x) ||
-        !has_shape(out, x->dim[0], 2 * x->dim[1], 2 * x->dim[2], x->dim[3]))
-        return volume_fail("upsample2", out, x, f);
-    TIMED(DEVICE_OP_VOLUME, dev->ops->upsample2(dev, out, x));
-    return ERR_OK;
-}
-
 enum err op_time_split(struct device *dev, struct tensor *out, const struct tensor *x,
                        struct fail *f) {
     if (!is_volume(out) || !is_volume(x) || x->dim[3] % 2 ||

@@ -140,7 +140,6 @@ struct backend_ops {
                    const struct tensor *scale, const struct tensor *shift);
     enum err (*conv)(struct device *dev, struct tensor *out, const struct tensor *x,
                      const struct conv_opts *o, struct fail *f);
-    void (*upsample2)(struct device *dev, struct tensor *out, const struct tensor *x);
     void (*time_split)(struct device *dev, struct tensor *out, const struct tensor *x);
     void (*dup_up_add)(struct device *dev, struct tensor *out, const struct tensor *x, int ft,
                        int fs, int n_drop);
@@ -217,9 +216,6 @@ MUST_CHECK enum err op_conv(struct device *dev, struct tensor *out, const struct
                             const struct conv_opts *o, struct fail *f);
 /* Host helper at load: torch's [O,C,kt,kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels have kt 1. */
 void op_conv_weight(float *out, const float *torch, int64_t O, int64_t C, int64_t k_positions);
-/* out [T,2H,2W,C]: every pixel becomes a 2x2 square. */
-MUST_CHECK enum err op_upsample2(struct device *dev, struct tensor *out, const struct tensor *x,
-                                 struct fail *f);
 /* out [2T,H,W,C] from x [T,H,W,2C]: the first C channels are the earlier frame. */
 MUST_CHECK enum err op_time_split(struct device *dev, struct tensor *out, const struct tensor *x,
                                   struct fail *f);

@@ -119,11 +119,6 @@ static void linear_agrees(void) {
 
 static void volume_ops_agree(void) {
     struct tensor x = random_nd(4, (int64_t[]){3, 4, 6, 8});
-    struct tensor up = random_nd(4, (int64_t[]){3, 8, 12, 8}), up2 = like(&up);
-    ok(op_upsample2(&cpu, &up, &x, NULL));
-    ok(op_upsample2(&ref, &up2, &x, NULL));
-    compare("upsample2", &up, &up2, 1);
-    x = random_nd(4, (int64_t[]){3, 4, 6, 8});
     struct tensor a = random_nd(4, (int64_t[]){5, 8, 12, 4}), b = copy_of(&a);
     ok(op_dup_up_add(&cpu, &a, &x, 2, 2, 1, NULL));
     ok(op_dup_up_add(&ref, &b, &x, 2, 2, 1, NULL));

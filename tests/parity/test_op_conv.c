@@ -1,4 +1,5 @@
-/* Convolution: every instruction set against the oracle, over odd shapes, in f32 and in bf16.
+/* Convolution: every instruction set against the oracle, over odd shapes, in f32 and in bf16; and
+ * the ops that move numbers of volumes about, in bf16.
  *
  * The oracle gets the same numbers (rounded to bf16 where the device rounds them) and sums
  * in double, so what may differ is the order of f32 sums, 4 eps sqrt(K) (1 + |want|), and one
@@ -216,7 +217,50 @@ static void threads_do_not_change_a_byte(void) {
     drop_all();
 }
 
+/* The same numbers for both; what comes out differs by one rounding at most. */
+static void volumes_of_bf16_agree(void) {
+    static const struct {
+        int ft, fs, n;
+        int64_t C, O;
+    } ups[] = {{2, 2, 1, 8, 8}, {2, 2, 0, 8, 4}, {1, 2, 0, 8, 2}, {2, 1, 0, 4, 8}, {2, 2, 1, 6, 3}},
+      downs[] = {{2, 2, 1, 4, 8}, {1, 2, 0, 8, 4}, {2, 1, 1, 3, 6}, {1, 1, 0, 6, 6}};
+    struct device dev;
+    struct fail f = {0};
+    if (!open_way(&dev, &ways[4], 3)) return;
+    for (int i = 0; i < COUNT_OF(ups); i++) {
+        struct tensor x = random_of(DTYPE_BF16, 4, (int64_t[]){3, 4, 6, ups[i].C}, 1);
+        int64_t dims[] = {3 * ups[i].ft - ups[i].n, 4 * ups[i].fs, 6 * ups[i].fs, ups[i].O};
+        struct tensor got = random_of(DTYPE_BF16, 4, dims, 1), want = empty(DTYPE_BF16, 4, dims);
+        memcpy(want.data, got.data, tensor_bytes(&got));
+        CHECK_OK(op_dup_up_add(&dev, &got, &x, ups[i].ft, ups[i].fs, ups[i].n, &f), &f);
+        CHECK_OK(op_dup_up_add(&ref, &want, &x, ups[i].ft, ups[i].fs, ups[i].n, &f), &f);
+        compare("dup_up, bf16", &got, &want, 1);
+        drop_all();
+    }
+    for (int i = 0; i < COUNT_OF(downs); i++) {
+        int64_t T = downs[i].n ? 3 : 4;
+        struct tensor x = random_of(DTYPE_BF16, 4, (int64_t[]){T, 4, 6, downs[i].C}, 1);
+        int64_t dims[] = {(T + downs[i].n) / downs[i].ft, 4 / downs[i].fs, 6 / downs[i].fs,
+                          downs[i].O};
+        struct tensor got = random_of(DTYPE_BF16, 4, dims, 1), want = empty(DTYPE_BF16, 4, dims);
+        memcpy(want.data, got.data, tensor_bytes(&got));
+        CHECK_OK(op_avg_down_add(&dev, &got, &x, downs[i].ft, downs[i].fs, downs[i].n, &f), &f);
+        CHECK_OK(op_avg_down_add(&ref, &want, &x, downs[i].ft, downs[i].fs, downs[i].n, &f), &f);
+        compare("avg_down, bf16", &got, &want, 1);
+        drop_all();
+    }
+    struct tensor x = random_of(DTYPE_BF16, 4, (int64_t[]){3, 4, 6, 8}, 1);
+    struct tensor got = empty(DTYPE_BF16, 4, (int64_t[]){6, 4, 6, 4});
+    struct tensor want = empty(DTYPE_BF16, 4, got.dim);
+    CHECK_OK(op_time_split(&dev, &got, &x, &f), &f);
+    CHECK_OK(op_time_split(&ref, &want, &x, &f), &f);
+    CHECK(memcmp(got.data, want.data, tensor_bytes(&got)) == 0);
+    drop_all();
+    device_close(&dev);
+}
+
 static const struct test tests[] = {
+    TEST(volumes_of_bf16_agree),
     TEST(convolution_agrees_on_every_instruction_set),
     TEST(threads_do_not_change_a_byte),
 };
