@@ -2,7 +2,9 @@
 
 #include <string.h>
 
-enum { LINEAR_ROWS_MIN = 32, LINEAR_TILES_PER_THREAD = 4 };
+/* How a product is cut must not depend on the number of threads: OpenBLAS sums in an order that
+ * depends on the shape it gets. */
+enum { LINEAR_ROWS_MIN = 32, LINEAR_TILES = 16 };
 
 void cpu_linear_open(struct cpu_linear *l, enum precision precision, const char *isa) {
     l->gemm = precision == PRECISION_F32 ? NULL : cpu_gemm_find(DTYPE_BF16, isa);
@@ -43,9 +45,8 @@ static void product_tile(void *ctx, int64_t tile, int thread) {
                        p->o->b ? (const float *)p->o->b->data + col : NULL, n, p->o->act);
 }
 
-static int64_t share(int64_t n, int64_t n_threads, int64_t least) {
-    int64_t n_tiles = n_threads * LINEAR_TILES_PER_THREAD;
-    int64_t each = ((n + n_tiles - 1) / n_tiles + 15) / 16 * 16;
+static int64_t share(int64_t n, int64_t least) {
+    int64_t each = ((n + LINEAR_TILES - 1) / LINEAR_TILES + 15) / 16 * 16;
     return each < least ? least : each;
 }
 
@@ -53,10 +54,9 @@ static void run_blas(const struct cpu_linear *l, struct tensor *out, const struc
                      const struct tensor *w, const struct linear_opts *o) {
     struct product p = {.l = l, .out = out, .x = x, .w = w, .o = o};
     p.N = tensor_n_rows(x), p.K = tensor_n_cols(x), p.O = w->dim[0];
-    int n_threads = cpu_pool_n_threads(l->pool);
-    bool is_tall = p.N >= p.O / 2 || p.N >= LINEAR_ROWS_MIN * 4 * n_threads;
-    p.rows = is_tall ? share(p.N, n_threads, LINEAR_ROWS_MIN * 2) : p.N;
-    p.cols = is_tall ? p.O : share(p.O, n_threads, LINEAR_ROWS_MIN);
+    bool is_tall = p.N >= p.O / 2 || p.N >= LINEAR_ROWS_MIN * LINEAR_TILES;
+    p.rows = is_tall ? share(p.N, LINEAR_ROWS_MIN * 2) : p.N;
+    p.cols = is_tall ? p.O : share(p.O, LINEAR_ROWS_MIN);
     if (p.N == 0 || p.O == 0) return;
     p.n_col_tiles = (p.O + p.cols - 1) / p.cols;
     cpu_pool_run(l->pool, (p.N + p.rows - 1) / p.rows * p.n_col_tiles, product_tile, &p);
