@@ -7,7 +7,7 @@
 
 void *backend_host_alloc(struct device *dev, size_t bytes) {
     (void)dev;
-    return mem_take_aligned(bytes);
+    return mem_take_raw(bytes);
 }
 
 void backend_host_release(struct device *dev, void *p) {

@@ -8,6 +8,7 @@
 #include "engine/engine_decode.h"
 
 enum {
+    WEIGHT_BLOCK_BYTES = 256 << 20, /* the end that no tensor fits into costs no memory */
     POOL_BLOCK_BYTES = 16 << 20,
     HOST_BLOCK_BYTES = 1 << 20,
     KEEP_BYTES = 64 << 20, /* what a pool keeps from one job to the next */
@@ -99,7 +100,7 @@ out:
 
 static void make_pools(struct engine *e, size_t max_bytes) {
     e->job_budget.max_bytes = max_bytes ? max_bytes : job_max_bytes;
-    pool_make(&e->process, &e->dev, POOL_BLOCK_BYTES, process_max_bytes);
+    pool_make(&e->process, &e->dev, WEIGHT_BLOCK_BYTES, process_max_bytes);
     pool_make(&e->job, &e->dev, POOL_BLOCK_BYTES, 0);
     pool_make(&e->step, &e->dev, POOL_BLOCK_BYTES, 0);
     pool_make(&e->host, &e->host_dev, HOST_BLOCK_BYTES, 0);

@@ -28,7 +28,8 @@
 
 enum { LINE_MAX_BYTES = 1024, TEXT_ROWS = 512, SEED = 1 };
 
-static const size_t block_bytes = 16 << 20, pool_max_bytes = (size_t)1 << 40;
+static const size_t block_bytes = 16 << 20, weight_block_bytes = 256 << 20,
+                    pool_max_bytes = (size_t)1 << 40;
 
 struct opts {
     const char *part, *model, *size, *frames, *rows, *steps, *precision, *isa, *threads;
@@ -89,7 +90,7 @@ static enum err open_device(struct bench *b, struct fail *f) {
     struct device_opts o = {.n_threads = number(b->opts.threads, 0), .isa = b->opts.isa};
     if (b->opts.precision) TRY(device_precision_parse(&o.precision, b->opts.precision, f));
     TRY(device_open(&b->dev, "cpu", &o, f));
-    pool_make(&b->process, &b->dev, block_bytes, pool_max_bytes);
+    pool_make(&b->process, &b->dev, weight_block_bytes, pool_max_bytes);
     pool_make(&b->job, &b->dev, block_bytes, pool_max_bytes);
     pool_make(&b->step, &b->dev, block_bytes, pool_max_bytes);
 out:
@@ -191,14 +192,15 @@ static enum err run_text(struct bench *b, struct fail *f) {
     int32_t ids[TEXT_TOKENS_MAX];
     for (int i = 0; i < b->n_rows; i++)
         ids[i] = (int32_t)((7 + (int64_t)i * 7919) % b->text->config.vocab);
-    return text_encode(b->text, &b->rows, ids, b->n_rows, &b->step, f);
+    struct text_ids text = {ids, b->n_rows};
+    return text_encode(b->text, &b->rows, &text, 1, &b->step, f);
 }
 
 static enum err open_text(struct bench *b, struct fail *f) {
     enum err rc = ERR_OK;
     char path[LINE_MAX_BYTES];
     snprintf(path, sizeof path, "%s/text_encoder", b->opts.model);
-    TRY(text_open(&b->text, &b->dev, &b->process, path, f));
+    TRY(text_open(&b->text, &b->dev, &b->process, path, TEXT_MAPPED, f));
     TRY(pool_take_2d(&b->job, &b->rows, b->n_rows, b->text->config.d_model, f));
     b->count = count_text(b->text, b->n_rows);
     b->result = &b->rows;
@@ -285,8 +287,10 @@ static double clock_s(clockid_t id) {
 
 static void say_run(struct bench *b, double wall, double cpu, int64_t n_allocs) {
     printf("{\"seconds\":%.4f,\"cpu_seconds\":%.4f,\"rss_bytes\":%.0f,\"rss_anon_bytes\":%.0f,"
-           "\"allocs\":%" PRId64 ",\"spent\":{",
-           wall, cpu, status_bytes("VmHWM:"), status_bytes("RssAnon:"), n_allocs);
+           "\"weights_bytes\":%zu,\"job_bytes\":%zu,\"step_bytes\":%zu,\"allocs\":%" PRId64
+           ",\"spent\":{",
+           wall, cpu, status_bytes("VmHWM:"), status_bytes("RssAnon:"), b->process.total_bytes,
+           b->job.total_bytes, b->step.total_bytes, n_allocs);
     for (int i = 0; i < DEVICE_OP_COUNT; i++)
         printf("%s\"%s\":%.4f", i ? "," : "", device_op_name((enum device_op)i),
                (double)b->dev.spent[i].ns * 1e-9);
