@@ -44,18 +44,8 @@ void *mem_take_raw(size_t bytes) {
     return p;
 }
 
-void *mem_take_pages(size_t bytes) {
-    if (must_fail()) return NULL;
-    size_t round;
-    if (__builtin_add_overflow(bytes, (size_t)ALIGN_BYTES - 1, &round)) return NULL;
-    round &= ~((size_t)ALIGN_BYTES - 1);
-    void *p = aligned_alloc(ALIGN_BYTES, round ? round : ALIGN_BYTES);
-    if (p) atomic_fetch_add(&n_alive, 1);
-    return p;
-}
-
 void *mem_take_aligned(size_t bytes) {
-    void *p = mem_take_pages(bytes);
+    void *p = mem_take_raw(bytes);
     if (p) memset(p, 0, bytes);
     return p;
 }

@@ -23,8 +23,6 @@ MUST_CHECK void *mem_grow(void *p, size_t n, size_t size);
 MUST_CHECK void *mem_take_aligned(size_t bytes);
 /* The same, not zeroed: pages of a large block that nobody writes to cost no memory. */
 MUST_CHECK void *mem_take_raw(size_t bytes);
-/* The same, not zeroed: pages that are never written take no memory. */
-MUST_CHECK void *mem_take_pages(size_t bytes);
 void mem_free_aligned(void *p);
 /* A copy of the NUL-terminated string, ended with mem_free(). NULL stays NULL. */
 MUST_CHECK char *mem_copy_str(const char *s);
