@@ -54,6 +54,10 @@ static enum err cpu_open(struct device *dev, const struct device_opts *opts, str
     dev->precision = opts->precision;
     if (opts->precision == PRECISION_AUTO)
         dev->precision = cpu_gemm_find(DTYPE_BF16, opts->isa) ? PRECISION_BF16 : PRECISION_F32;
+    if (dev->precision == PRECISION_INT8 && !cpu_gemm_find(DTYPE_I8, opts->isa)) {
+        cpu_close(dev);
+        return FAIL(f, ERR_UNSUPPORTED, "int8 products need AVX-512 with VNNI and bf16");
+    }
     TRY(cpu_blas_open(&c->blas, f));
     TRY(cpu_pool_open(&c->pool, opts->n_threads, f));
     TRY(cpu_pool_reserve(c->pool, cpu_element_scratch(), f));

@@ -163,11 +163,13 @@ static struct tensor part_shape(const struct safetensors_entry *e, int form,
 }
 
 static enum err load_packed(struct weights *w, struct tensor *out,
-                            const struct safetensors_entry *e, int form, const struct part *part,
+                            const struct safetensors_entry *e, int flags, const struct part *part,
                             struct fail *f) {
     enum err rc = ERR_OK;
+    int form = flags & FORM_MASK;
     struct tensor want = part_shape(e, form, part), room;
     int64_t skipped = part ? part->first : 0;
+    want.dtype = flags & WEIGHT_INT8 ? DTYPE_I8 : DTYPE_F32;
     int64_t bytes = (int64_t)op_packed(w->dev, &want);
     TRY(pool_take(w->pool, &room, DTYPE_U8, 1, &bytes, f));
     want.data = room.data;
@@ -208,7 +210,7 @@ static enum err take_part(struct weights *w, struct tensor *out, const char *nam
         return ERR_OK;
     }
     e->is_used = true;
-    bool is_packed = form & WEIGHT_PACK;
+    int flags = form;
     form &= FORM_MASK;
     if (!entry_fits(e, n_dims, dims) || (form == WEIGHT_CONV && e->n_dims < 2)) {
         note_shape(w, e, n_dims, dims);
@@ -228,7 +230,8 @@ static enum err take_part(struct weights *w, struct tensor *out, const char *nam
         *out = part_shape(e, form, part);
         return ERR_OK;
     }
-    return is_packed ? load_packed(w, out, e, form, part, f) : load_entry(w, out, e, form, part, f);
+    return flags & WEIGHT_PACK ? load_packed(w, out, e, flags, part, f)
+                               : load_entry(w, out, e, form, part, f);
 }
 
 enum err weights_take(struct weights *w, struct tensor *out, const char *name, int form, int n_dims,

@@ -23,7 +23,8 @@ enum weight_form {
     WEIGHT_MATRIX,        /* 1x1 kernels and patch embeddings: [O,C,1,..] -> [O, C*...] */
     WEIGHT_STORED,        /* only checked; the tensor says its shape and has no data */
     WEIGHT_OPTIONAL = 64, /* flag: absent is fine, the tensor stays empty (data NULL) */
-    WEIGHT_PACK = 128     /* flag: for op_linear() or op_conv(), kept as the device wants it */
+    WEIGHT_PACK = 128,    /* flag: for op_linear() or op_conv(), kept as the device wants it */
+    WEIGHT_INT8 = 256     /* flag with PACK: 8 bits are enough when the device is asked for them */
 };
 
 /* In a row a shape entry > 0 is a number, WEIGHT_SIZE(i) stands for sizes[i]. */

@@ -1,5 +1,6 @@
 #include "engine/cpu/cpu_gemm.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -29,6 +30,10 @@ static int has_avx512(void) {
 static int has_bf16(void) {
     return has_avx512() && __builtin_cpu_supports("avx512bf16");
 }
+
+static int has_int8(void) {
+    return has_bf16() && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 /* What `isa` of struct device_opts allows, from little to much. */
@@ -40,6 +45,7 @@ static const struct {
     int (*is_there)(void);
 } kinds[] = {
 #if defined(__x86_64__)
+    {&cpu_gemm_int8, 3, has_int8},
     {&cpu_gemm_bf16, 3, has_bf16},
     {&cpu_gemm_avx512, 2, has_avx512},
     {&cpu_gemm_avx2, 1, has_avx2},
@@ -69,8 +75,14 @@ static int64_t words_of(const struct cpu_gemm_kind *kind, int64_t K) {
     return (K + group_of(kind) - 1) / group_of(kind);
 }
 
-size_t cpu_gemm_packed_bytes(const struct cpu_gemm_kind *kind, int64_t O, int64_t K) {
+/* i8 weights are followed by the scale and the sum of each row. */
+static size_t panels_bytes(const struct cpu_gemm_kind *kind, int64_t O, int64_t K) {
     return (size_t)(round_up(O, kind->nr) * words_of(kind, K)) * sizeof(uint32_t);
+}
+
+size_t cpu_gemm_packed_bytes(const struct cpu_gemm_kind *kind, int64_t O, int64_t K) {
+    size_t tail = kind->dtype == DTYPE_I8 ? sizeof(float) + sizeof(int32_t) : 0;
+    return panels_bytes(kind, O, K) + (size_t)round_up(O, kind->nr) * tail;
 }
 
 static uint32_t word_at(const struct cpu_gemm_kind *kind, const float *row, int64_t K,
@@ -85,8 +97,42 @@ static uint32_t word_at(const struct cpu_gemm_kind *kind, const float *row, int6
     return bits;
 }
 
+/* Rows of i8 weights are symmetric: w = scale * i8, the largest is 127. */
+static void pack_i8(uint32_t *to, int64_t nr, const float *row, int64_t K, float *scale,
+                    int32_t *total) {
+    float most = 0;
+    for (int64_t k = 0; k < K; k++)
+        most = fabsf(row[k]) > most ? fabsf(row[k]) : most;
+    *scale = most > 0 ? most / 127.0f : 1.0f;
+    *total = 0;
+    for (int64_t k = 0; k < K; k += 4, to += nr) {
+        uint32_t word = 0;
+        for (int64_t i = 0; i < 4 && k + i < K; i++) {
+            int32_t level = (int32_t)lrintf(row[k + i] / *scale);
+            *total += level;
+            word |= (uint32_t)(uint8_t)level << 8 * i;
+        }
+        *to = word;
+    }
+}
+
+static void pack_rows_i8(const struct cpu_gemm_kind *kind, void *packed, int64_t O, int64_t K,
+                         const float *rows, int64_t first, int64_t n) {
+    int64_t n_words = words_of(kind, K), nr = kind->nr;
+    float *scale = (float *)(void *)((char *)packed + panels_bytes(kind, O, K));
+    int32_t *total = (int32_t *)(scale + round_up(O, nr));
+    int64_t end = first + n == O ? round_up(O, nr) : first + n;
+    for (int64_t o = first; o < end; o++)
+        pack_i8((uint32_t *)packed + o / nr * nr * n_words + o % nr, nr,
+                rows + (o < O ? (o - first) * K : 0), o < O ? K : 0, scale + o, total + o);
+}
+
 void cpu_gemm_pack(const struct cpu_gemm_kind *kind, void *packed, int64_t O, int64_t K,
                    const float *rows, int64_t first, int64_t n) {
+    if (kind->dtype == DTYPE_I8) {
+        pack_rows_i8(kind, packed, O, K, rows, first, n);
+        return;
+    }
     int64_t n_words = words_of(kind, K), nr = kind->nr;
     int64_t end = first + n == O ? round_up(O, nr) : first + n;
     for (int64_t o = first; o < end; o++) {
@@ -107,6 +153,10 @@ struct gemm {
     const uint32_t *w;
     const char *x; /* in the kernel's numbers: row `first` and what follows */
     char *converted;
+    float *x_scale;  /* of u8 rows, beside their zero points */
+    int32_t *x_zero; /* both NULL for other numbers */
+    const float *w_scale;
+    const int32_t *w_total;
     int64_t x_stride; /* bytes */
     int64_t first, M; /* rows of the stretch */
     int64_t O, K, n_words;
@@ -120,9 +170,8 @@ static void convert_rows(void *ctx, int64_t tile, int thread) {
     size_t each = tensor_dtype_bytes(g->source->dtype);
     for (int64_t i = tile * CPU_GEMM_ROWS; i < (tile + 1) * CPU_GEMM_ROWS && i < g->M; i++) {
         const char *x = (const char *)g->source->data + (size_t)((g->first + i) * g->K) * each;
-        float scale;
-        int32_t zero;
-        g->kind->convert(g->converted + i * g->x_stride, x, g->source->dtype, g->K, &scale, &zero);
+        g->kind->convert(g->converted + i * g->x_stride, x, g->source->dtype, g->K,
+                         g->x_scale ? g->x_scale + i : NULL, g->x_zero ? g->x_zero + i : NULL);
     }
 }
 
@@ -142,14 +191,34 @@ static void finish_sliver(const struct tile *t, const float *sum, int64_t sliver
                              .n = g->O - col < nr ? g->O - col : nr,
                              .b = g->o->b ? (const float *)g->o->b->data + col : NULL,
                              .act = g->o->act,
-                             .add = g->o->add};
+                             .add = g->o->add,
+                             .scale_w = g->w_scale ? g->w_scale + col : NULL,
+                             .total_w = g->w_total ? g->w_total + col : NULL};
     for (int64_t i = 0; i < rows; i++) {
-        int64_t row = g->first + t->row + sliver * CPU_GEMM_ROWS + i;
+        int64_t at = t->row + sliver * CPU_GEMM_ROWS + i, row = g->first + at;
         r.sum = sum + i * nr;
+        r.scale_x = g->x_scale ? g->x_scale[at] : 1.0f;
+        r.zero = g->x_zero ? g->x_zero[at] : 0;
         r.out = (char *)g->out->data + (size_t)(row * g->O + col) * each;
         r.gate = g->o->gate ? op_mod_row(g->o->gate, row, g->o->gate_row) + col : NULL;
         g->kind->finish(&r);
     }
+}
+
+/* The last word of K when a row ends within it: what lies behind the row is not ours to read. */
+static void take_cut_word(const struct gemm *g, struct cpu_gemm_step *s, int64_t n_rows,
+                          int64_t n_vecs) {
+    char word[CPU_GEMM_ROWS][4] = {{0}};
+    int64_t group = group_of(g->kind);
+    for (int64_t i = 0; i < n_rows; i++)
+        memcpy(word[i], s->x + i * s->x_stride + s->n_words * 4,
+               (size_t)(g->K % group * 4 / group));
+    s->x = word[0];
+    s->x_stride = sizeof word[0];
+    s->w += s->n_words * g->kind->nr;
+    s->is_first = s->is_first && s->n_words == 0;
+    s->n_words = 1;
+    g->kind->step[n_rows - 1][n_vecs - 1](s);
 }
 
 /* All slivers of the tile times one panel, numbers k .. k+n-1 of K. While one sliver is computed, a
@@ -157,11 +226,11 @@ static void finish_sliver(const struct tile *t, const float *sum, int64_t sliver
 static void run_panel(const struct tile *t, int64_t p, int64_t k, int64_t n) {
     const struct gemm *g = t->g;
     int64_t nr = g->kind->nr, panel = t->panel + p, cols = g->O - panel * nr;
-    int64_t vecs = cols < nr ? (cols + g->kind->vec - 1) / g->kind->vec : nr / g->kind->vec;
-    int64_t words = words_of(g->kind, n), at = k / group_of(g->kind);
+    int64_t n_vecs = cols < nr ? (cols + g->kind->vec - 1) / g->kind->vec : nr / g->kind->vec;
+    int64_t words = n / group_of(g->kind), at = k / group_of(g->kind);
     const uint32_t *w = g->w + (panel * g->n_words + at) * nr;
-    const uint32_t *next = p + 1 < t->n_panels ? w + g->n_words * nr : NULL;
-    int64_t lines = words * nr * 4 / GEMM_LINE_BYTES / t->n_slivers + 1;
+    const char *next = (const char *)(p + 1 < t->n_panels ? w + g->n_words * nr : w);
+    int64_t share = p + 1 < t->n_panels ? nr * 4 / t->n_slivers + 1 : 0;
     for (int64_t i = 0; i < t->n_slivers; i++) {
         int64_t left = t->n_rows - i * CPU_GEMM_ROWS;
         int64_t n_rows = left < CPU_GEMM_ROWS ? left : CPU_GEMM_ROWS;
@@ -169,15 +238,17 @@ static void run_panel(const struct tile *t, int64_t p, int64_t k, int64_t n) {
             .x = g->x + (t->row + i * CPU_GEMM_ROWS) * g->x_stride + at * 4,
             .x_stride = g->x_stride,
             .w = w,
-            .K = n,
+            .n_words = words,
             .sum = t->sums + (p * t->n_slivers + i) * CPU_GEMM_ROWS * nr,
             .is_first = k == 0,
-            .ahead = (const char *)next + i * lines * GEMM_LINE_BYTES,
-            .n_ahead = next ? lines : 0,
+            .ahead = next + i * share * words,
+            .ahead_step = share,
         };
         if (g->k_step >= g->K) s.sum = t->sums;
-        g->kind->step[n_rows - 1][vecs - 1](&s);
-        if (k + n == g->K) finish_sliver(t, s.sum, i, n_rows, panel);
+        float *sum = s.sum;
+        if (words > 0) g->kind->step[n_rows - 1][n_vecs - 1](&s);
+        if (words * group_of(g->kind) < n) take_cut_word(g, &s, n_rows, n_vecs);
+        if (k + n == g->K) finish_sliver(t, sum, i, n_rows, panel);
     }
 }
 
@@ -240,14 +311,22 @@ enum err cpu_gemm_run(struct cpu_pool *pool, const struct cpu_gemm_kind *kind, s
     g.n_panels = (g.O + kind->nr - 1) / kind->nr;
     g.k_step = g.K > 0 ? plan_k(kind, g.K) : 1;
     g.x_stride = g.K * (int64_t)tensor_dtype_bytes(kind->x_dtype);
+    if (kind->dtype == DTYPE_I8) {
+        g.w_scale =
+            (const float *)(const void *)((const char *)w->data + panels_bytes(kind, g.O, g.K));
+        g.w_total = (const int32_t *)(g.w_scale + round_up(g.O, kind->nr));
+    }
     if (M == 0 || g.O == 0) return ERR_OK;
     ASSERT(g.K > 0);
     TRY(cpu_pool_reserve(pool, (size_t)(GEMM_TILE_ROWS * GEMM_TILE_COLS) * sizeof(float), f));
     if (x->dtype != kind->x_dtype) {
         step = round_up(GEMM_CONVERT_BYTES / g.x_stride + 1, GEMM_TILE_ROWS);
         step = step < M ? step : M;
-        TRY(cpu_pool_reserve_shared(pool, (size_t)(step * g.x_stride), f));
+        size_t bytes = (size_t)round_up(step * g.x_stride, GEMM_LINE_BYTES);
+        TRY(cpu_pool_reserve_shared(pool, bytes + (size_t)step * 2 * sizeof(float), f));
         g.converted = cpu_pool_shared(pool);
+        g.x_scale = kind->dtype == DTYPE_I8 ? (float *)(void *)(g.converted + bytes) : NULL;
+        g.x_zero = g.x_scale ? (int32_t *)(g.x_scale + step) : NULL;
     }
     for (int64_t first = 0; first < M; first += step)
         run_stretch(&g, first, M - first < step ? M - first : step);

@@ -24,11 +24,11 @@ struct cpu_gemm_step {
     const char *x;
     int64_t x_stride;  /* bytes */
     const uint32_t *w; /* [words of K][nr] */
-    int64_t K;         /* numbers */
+    int64_t n_words;
     float *sum;        /* [rows][nr]; i32 when the numbers are u8 */
-    bool is_first;     /* sums begin at zero, else at what is there */
-    const char *ahead; /* memory to fetch meanwhile: n_ahead lines */
-    int64_t n_ahead;
+    bool is_first;     /* sums are written, else added to what is there */
+    const char *ahead; /* memory to fetch meanwhile, ahead_step bytes further with every word */
+    int64_t ahead_step;
 };
 
 /* out = act(sum + b), then out += gate * that; one row of sums, n columns. */

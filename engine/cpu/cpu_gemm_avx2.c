@@ -9,10 +9,10 @@
 #define VEC_FMA(a, b, c)    ((vec)_mm256_fmadd_ps(a, b, c))
 #define VEC_MAX(a, b)       ((vec)_mm256_max_ps(a, b))
 #define GEMM_NV             2
-#define GEMM_GROUP          1
 #define GEMM_SPREAD(w)      ((gemm_words)_mm256_set1_epi32(w))
 #define GEMM_MAC(sum, x, w) ((vec)_mm256_fmadd_ps((__m256)(x), (__m256)(w), sum))
-#define GEMM_PLUS(a, b)     ((a) + (b))
+
+typedef float gemm_number;
 
 #include "engine/cpu/cpu_vec_types.h"
 

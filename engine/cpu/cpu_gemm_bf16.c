@@ -9,12 +9,12 @@
 #define VEC_FMA(a, b, c) ((vec)_mm512_fmadd_ps(a, b, c))
 #define VEC_MAX(a, b)    ((vec)_mm512_max_ps(a, b))
 #define GEMM_NV          4
-#define GEMM_GROUP       2
 #define GEMM_HALF(v)     ((gemm_half)_mm512_cvtneps_pbh(v))
 #define GEMM_SPREAD(w)   ((gemm_words)_mm512_set1_epi32(w))
 #define GEMM_MAC(sum, x, w) \
     ((vec)_mm512_dpbf16_ps(sum, (__m512bh)(__m512i)(x), (__m512bh)(__m512i)(w)))
-#define GEMM_PLUS(a, b) ((a) + (b))
+
+typedef float gemm_number;
 
 #include "engine/cpu/cpu_vec_types.h"
 

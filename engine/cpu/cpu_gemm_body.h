@@ -1,15 +1,16 @@
 /* cpu_gemm_body.h - the kernel of cpu_gemm.h, compiled once per instruction set and type. Before it
  * come cpu_vec_types.h, cpu_vec_math.h and
  *   GEMM_NV          vectors in a panel
- *   GEMM_GROUP       numbers in a word
+ *   gemm_number      type of a sum: float, or int32_t for u8 products
  *   GEMM_MAC(sum, x, w)  sum plus the products of a word of x, in all lanes, and a vector of words
- *   GEMM_PLUS(a, b)  two sums
  *   GEMM_HALF(v)     a vector as bf16, where the processor can; else it is done here
- * The bits of sums travel as floats, also those of u8 products. */
+ * Sums of u8 products lie where floats would. */
 
 #define GEMM_NR (GEMM_NV * VEC_N)
 
 typedef int32_t gemm_words __attribute__((vector_size(4 * VEC_N)));
+typedef gemm_number gemm_sum __attribute__((vector_size(4 * VEC_N)));
+typedef gemm_number gemm_sum_any __attribute__((vector_size(4 * VEC_N), aligned(4), may_alias));
 typedef int32_t gemm_words_any __attribute__((vector_size(4 * VEC_N), aligned(4), may_alias));
 
 HOT int32_t gemm_word(const char *p) {
@@ -19,8 +20,8 @@ HOT int32_t gemm_word(const char *p) {
 }
 
 /* All rows of sums take one word of K; row i of x is at x[i / 3] + i % 3 * stride. */
-HOT void gemm_take(vec sum[][GEMM_NV], const char *const x[2], int64_t stride, const uint32_t *w,
-                   int rows, int vecs) {
+HOT void gemm_take(gemm_sum sum[][GEMM_NV], const char *const x[2], int64_t stride,
+                   const uint32_t *w, int rows, int vecs) {
     gemm_words b[GEMM_NV];
     for (int v = 0; v < vecs; v++)
         b[v] = *(const gemm_words_any *)(w + v * VEC_N);
@@ -31,36 +32,22 @@ HOT void gemm_take(vec sum[][GEMM_NV], const char *const x[2], int64_t stride, c
     }
 }
 
-/* The last word of a row may be cut: what lies behind it is not ours to read. */
-HOT void gemm_take_last(vec sum[][GEMM_NV], const char *const x[2], int64_t stride,
-                        const uint32_t *w, size_t bytes, int rows, int vecs) {
-    char word[CPU_GEMM_ROWS][4] = {{0}};
-    for (int i = 0; i < rows; i++)
-        memcpy(word[i], x[i / 3] + i % 3 * stride, bytes);
-    gemm_take(sum, (const char *const[2]){word[0], word[3]}, 4, w, rows, vecs);
-}
-
 HOT void gemm_step(const struct cpu_gemm_step *s, int rows, int vecs) {
-    vec sum[CPU_GEMM_ROWS][GEMM_NV];
+    gemm_sum sum[CPU_GEMM_ROWS][GEMM_NV];
     const char *x[2] = {s->x, s->x + 3 * s->x_stride}, *ahead = s->ahead;
     const uint32_t *w = s->w;
-    int64_t n_words = s->K / GEMM_GROUP, k = 0;
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < vecs; v++)
-            sum[i][v] = VEC_SET1(0.0f);
-    for (; k < n_words && k < s->n_ahead; k++, x[0] += 4, x[1] += 4, w += GEMM_NR) {
-        __builtin_prefetch(ahead + k * 64, 0, 2);
+            sum[i][v] = (gemm_sum){0};
+    for (int64_t k = 0; k < s->n_words; k++, x[0] += 4, x[1] += 4, w += GEMM_NR) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += s->ahead_step;
         gemm_take(sum, x, s->x_stride, w, rows, vecs);
     }
-    for (; k < n_words; k++, x[0] += 4, x[1] += 4, w += GEMM_NR)
-        gemm_take(sum, x, s->x_stride, w, rows, vecs);
-    if (GEMM_GROUP > 1 && s->K % GEMM_GROUP)
-        gemm_take_last(sum, x, s->x_stride, w, (size_t)(s->K % GEMM_GROUP) * (4 / GEMM_GROUP), rows,
-                       vecs);
     for (int i = 0; i < rows; i++)
         for (int v = 0; v < vecs; v++) {
-            float *to = s->sum + i * GEMM_NR + v * VEC_N;
-            vec_store(to, s->is_first ? sum[i][v] : GEMM_PLUS(sum[i][v], vec_load(to)));
+            gemm_sum_any *to = (gemm_sum_any *)(void *)(s->sum + i * GEMM_NR + v * VEC_N);
+            *to = s->is_first ? sum[i][v] : sum[i][v] + *to;
         }
 }
 

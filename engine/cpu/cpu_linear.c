@@ -9,6 +9,7 @@ enum { LINEAR_ROWS_MIN = 32, LINEAR_TILES = 16 };
 void cpu_linear_open(struct cpu_linear *l, enum precision precision, const char *isa) {
     l->gemm = precision == PRECISION_F32 ? NULL : cpu_gemm_find(DTYPE_BF16, isa);
     if (!l->gemm) l->gemm = cpu_gemm_find(DTYPE_F32, isa);
+    l->gemm_int8 = precision == PRECISION_INT8 ? cpu_gemm_find(DTYPE_I8, isa) : NULL;
     l->rows = cpu_rows_find(isa, precision);
     l->uses_blas = !l->gemm || !isa;
 }
@@ -62,9 +63,13 @@ static void run_blas(const struct cpu_linear *l, struct tensor *out, const struc
     cpu_pool_run(l->pool, (p.N + p.rows - 1) / p.rows * p.n_col_tiles, product_tile, &p);
 }
 
+static const struct cpu_gemm_kind *kind_of(const struct cpu_linear *l, const struct tensor *w) {
+    return w->dtype == DTYPE_I8 && l->gemm_int8 ? l->gemm_int8 : l->gemm;
+}
+
 enum err cpu_linear_run(struct cpu_linear *l, struct tensor *out, const struct tensor *x,
                         const struct tensor *w, const struct linear_opts *o, struct fail *f) {
-    if (w->layout == LAYOUT_PACKED) return cpu_gemm_run(l->pool, l->gemm, out, x, w, o, f);
+    if (w->layout == LAYOUT_PACKED) return cpu_gemm_run(l->pool, kind_of(l, w), out, x, w, o, f);
     bool is_f32 = x->dtype == DTYPE_F32 && w->dtype == DTYPE_F32 && out->dtype == DTYPE_F32;
     if (is_f32 && !o->add && l->uses_blas) {
         run_blas(l, out, x, w, o);
@@ -77,16 +82,17 @@ enum err cpu_linear_run(struct cpu_linear *l, struct tensor *out, const struct t
 }
 
 size_t cpu_linear_packed(const struct cpu_linear *l, struct tensor *w) {
-    w->layout = l->gemm ? LAYOUT_PACKED : LAYOUT_ROWS;
-    w->dtype = l->gemm ? l->gemm->dtype : DTYPE_F32;
-    return l->gemm ? cpu_gemm_packed_bytes(l->gemm, w->dim[0], w->dim[1]) : tensor_bytes(w);
+    const struct cpu_gemm_kind *kind = kind_of(l, w);
+    w->layout = kind ? LAYOUT_PACKED : LAYOUT_ROWS;
+    w->dtype = kind ? kind->dtype : DTYPE_F32;
+    return kind ? cpu_gemm_packed_bytes(kind, w->dim[0], w->dim[1]) : tensor_bytes(w);
 }
 
 void cpu_linear_pack(const struct cpu_linear *l, struct tensor *w, const float *rows, int64_t first,
                      int64_t n) {
     int64_t K = w->dim[1];
-    if (l->gemm)
-        cpu_gemm_pack(l->gemm, w->data, w->dim[0], K, rows, first, n);
+    if (kind_of(l, w))
+        cpu_gemm_pack(kind_of(l, w), w->data, w->dim[0], K, rows, first, n);
     else
         memcpy((float *)w->data + first * K, rows, (size_t)(n * K) * sizeof *rows);
 }

@@ -15,7 +15,7 @@ struct cpu_linear {
     const struct cpu_vec *vec;
     const struct cpu_blas *blas;
     bool uses_blas; /* OpenBLAS picks its kernel itself: not when instructions are masked */
-    const struct cpu_gemm_kind *gemm;
+    const struct cpu_gemm_kind *gemm, *gemm_int8; /* NULL when there is none */
     const struct cpu_rows_kernel *rows;
 };
 

@@ -81,22 +81,39 @@ static int64_t wait_round(struct cpu_pool *p, int64_t seen) {
     return now;
 }
 
-static void *worker_main(void *arg) {
-    struct worker *w = arg;
-    struct cpu_pool *p = w->pool;
-    for (int64_t seen = 0;;) {
-        seen = wait_round(p, seen);
-        if (p->is_closing) return NULL;
-        work(p, w->number);
-    }
-}
-
 static int count_cores(void) {
     cpu_set_t set;
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
     int n = CPU_COUNT(&set);
     return n < 1 ? 1 : n > CPU_POOL_THREADS_MAX ? CPU_POOL_THREADS_MAX : n;
+}
+
+/* When there is one thread for every core, each thread but the caller keeps to its own. The system
+ * likes to wake a thread on the core of the one that woke it; there it waits until the caller has
+ * done the work alone, and products of less than a millisecond never saw the second core. */
+static void keep_to_core(const struct worker *w) {
+    cpu_set_t allowed, one;
+    CPU_ZERO(&allowed);
+    CPU_ZERO(&one);
+    if (w->pool->n_threads != count_cores()) return;
+    if (pthread_getaffinity_np(pthread_self(), sizeof allowed, &allowed) != 0) return;
+    for (int core = 0, left = w->number; core < CPU_SETSIZE; core++)
+        if (CPU_ISSET(core, &allowed) && left-- == 0) {
+            CPU_SET(core, &one);
+            pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+        }
+}
+
+static void *worker_main(void *arg) {
+    struct worker *w = arg;
+    struct cpu_pool *p = w->pool;
+    keep_to_core(w);
+    for (int64_t seen = 0;;) {
+        seen = wait_round(p, seen);
+        if (p->is_closing) return NULL;
+        work(p, w->number);
+    }
 }
 
 enum err cpu_pool_open(struct cpu_pool **out, int n_threads, struct fail *f) {
