@@ -12,17 +12,20 @@ tests/golden/
     lora           files for dit_patch, and the velocity of the merged weights for each
     experts        two transformers, WanPipeline's latents with guidance
     clip           CLIPVisionModel and CLIPImageProcessor
+    conditions     what the pipelines of VACE and I2V put together around the VAE
     names          original names and diffusers names, one pair a line
 All inputs f32, channels last; weights rounded to bf16 before they are used. Tolerances stand in the tests.
 """
 import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import torch
-from diffusers import WanPipeline, WanTransformer3DModel, WanVACETransformer3DModel
+from diffusers import WanImageToVideoPipeline, WanPipeline, WanTransformer3DModel, WanVACEPipeline, WanVACETransformer3DModel
 from diffusers.loaders.lora_conversion_utils import _convert_non_diffusers_wan_lora_to_diffusers as convert_lora
 from diffusers.loaders.single_file_utils import convert_wan_transformer_to_diffusers, convert_wan_vae_to_diffusers
+from diffusers.video_processor import VideoProcessor
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModel
@@ -243,6 +246,52 @@ def dump_clip():
     save_file(tensors, os.path.join(folder, "model.safetensors"))
 
 
+class FakeVae(torch.nn.Module):
+    """Hands out random latents in the order in which it is asked, and keeps what it was given."""
+
+    def __init__(self, z_dim, g):
+        super().__init__()
+        self.device = torch.device("cpu")
+        self.config = SimpleNamespace(latents_mean=[0.0] * z_dim, latents_std=[1.0] * z_dim, z_dim=z_dim)
+        self.dtype, self.g, self.asked, self.given = torch.float32, g, [], []
+
+    def encode(self, video):
+        _, _, t, h, w = video.shape
+        self.asked.append(video)
+        self.given.append(torch.randn(1, self.config.z_dim, (t - 1) // 4 + 1, h // 8, w // 8, generator=self.g))
+        return SimpleNamespace(latents=self.given[-1])
+
+
+def dump_conditions():
+    g = torch.Generator().manual_seed(290)
+    size, n_frames, C = (16, 32), 5, 2
+    vae = FakeVae(C, g)
+    pipe = SimpleNamespace(vae=vae, _execution_device="cpu", vae_scale_factor_spatial=8, vae_scale_factor_temporal=4, transformer_2=None,
+                           transformer=SimpleNamespace(config=SimpleNamespace(patch_size=(1, 2, 2))),
+                           config=SimpleNamespace(expand_timesteps=False), video_processor=VideoProcessor(vae_scale_factor=8))
+    rng = np.random.default_rng(291)
+    pictures = [Image.fromarray(rng.integers(0, 256, (h, w, 3), dtype=np.uint8)) for w, h in ((40, 16), (8, 40))]
+    _, _, references = WanVACEPipeline.preprocess_conditions(pipe, None, None, pictures, 1, *size, n_frames, torch.float32, "cpu")
+    video = torch.rand(1, 3, n_frames, *size, generator=g) * 2 - 1
+    mask = torch.rand(1, 1, n_frames, *size, generator=g)
+    control = WanVACEPipeline.prepare_video_latents(pipe, video, mask, references, None, "cpu")
+    control = torch.cat([control, WanVACEPipeline.prepare_masks(pipe, mask.expand(1, 3, -1, -1, -1), references)], dim=1)
+    io = {"video": last(video), "mask": mask[0, 0], "control": last(control), "split_inactive": last(vae.asked[0]),
+          "split_reactive": last(vae.asked[1]), "inactive": last(vae.given[0]), "reactive": last(vae.given[1])}
+    for i in range(2):
+        io |= {f"picture_{i}": torch.from_numpy(np.asarray(pictures[i]).copy()), f"canvas_{i}": references[0][i].permute(1, 2, 0),
+               f"reference_{i}": last(vae.given[2 + i])}
+    image = torch.zeros(1, 3, *size)
+    for name, other in (("first", None), ("both", image)):
+        _, condition = WanImageToVideoPipeline.prepare_latents(pipe, image, 1, C, *size, n_frames, torch.float32, "cpu", None, None, other)
+        io |= {f"extra_{name}": last(condition), f"cond_{name}": last(vae.given[-1])}
+    for n in range(1, 65):  # what nearest-exact picks
+        frames = 4 * (n - 1) + 1
+        picked = torch.nn.functional.interpolate(torch.arange(frames).float()[None, None], size=n, mode="nearest-exact")
+        io[f"picked_{n}"] = picked[0, 0].int()
+    write("conditions", io)
+
+
 def dump_names():
     """Names of the 2.1 VAE and of the text encoder; those of transformers are tried by dit_pair and dit_vace."""
     lines = []
@@ -275,6 +324,7 @@ if __name__ == "__main__":
         dump_lora()
         dump_experts()
         dump_clip()
+        dump_conditions()
         dump_names()
     for folder, _, files in os.walk(ROOT):
         for name in files:
