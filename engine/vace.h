@@ -38,8 +38,8 @@ struct vace_picture {
     int width, height;
 };
 /* A picture for reference as the VAE shall see it, in the middle of a white canvas [H,W,3] in
- * -1..1, bilinear. (diffusers squeezes it to multiples of 8 before, which is an accident and not done
- * here.) ERR_INPUT when nothing of it would be left. */
+ * -1..1, bilinear. (diffusers squeezes it to multiples of 8 before, which is an accident and not
+ * done here.) ERR_INPUT when nothing of it would be left. */
 MUST_CHECK enum err vace_letterbox(float *canvas, int H, int W, const struct vace_picture *p,
                                    struct fail *f);
 
