@@ -105,6 +105,24 @@ out:
     return rc;
 }
 
+enum err lora_open_list(struct lora **out, const char *list, struct fail *f) {
+    struct lora_source source[LORA_FILES_MAX];
+    char path[LORA_FILES_MAX][512], one[600];
+    struct str rest = str_of(list), part;
+    int n = 0;
+    *out = NULL;
+    while (rest.n > 0) {
+        if (!str_split(&rest, ',', &part) || n == LORA_FILES_MAX ||
+            !str_copy(one, sizeof one, part))
+            return FAIL(f, ERR_INPUT, "\"%.100s\": at most %d FILE[:SCALE] with commas", list,
+                        LORA_FILES_MAX);
+        enum err rc = lora_source_parse(&source[n], path[n], one, f);
+        if (rc != ERR_OK) return rc;
+        n++;
+    }
+    return n > 0 ? lora_open(out, source, n, f) : ERR_OK;
+}
+
 static void end_tensor(struct lora *l) {
     for (int i = 0; i < l->n_pairs; i++)
         mem_free(l->pair[i].up);

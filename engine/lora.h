@@ -24,6 +24,9 @@ struct lora_source {
 /* "FILE" or "FILE:SCALE"; the path goes into `path`. ERR_INPUT when it is neither. */
 MUST_CHECK enum err lora_source_parse(struct lora_source *out, char path[512], const char *text,
                                       struct fail *f);
+/* All files of "FILE[:SCALE],FILE[:SCALE]"; *out is NULL for NULL and for "". The caller owns *out.
+ */
+MUST_CHECK enum err lora_open_list(struct lora **out, const char *list, struct fail *f);
 /* The caller owns *out: lora_close(). */
 MUST_CHECK enum err lora_open(struct lora **out, const struct lora_source *sources, int n,
                               struct fail *f);
