@@ -5,6 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/engine_adapt.h"
 #include "engine/engine_decode.h"
 
 enum {
@@ -33,21 +34,22 @@ void engine_tell(struct engine *e, enum engine_phase phase, int step, int total,
     if (!e->hooks.progress) return;
     struct engine_progress p = {.phase = phase, .step = step, .total = total, .eta_s = -1};
     if (step > 0) p.eta_s = (double)(device_now_ns() - started_ns) * 1e-9 * (total - step) / step;
-    if (e->clip && !engine_pace_place(e->clip, &p, device_now_ns())) return;
+    if (e->pace && !engine_pace_place(e->pace, &p, device_now_ns())) return;
     e->hooks.progress(e->hooks.ctx, &p);
 }
 
 static void fill_caps(struct engine *e) {
     struct engine_caps *c = &e->caps;
     const struct engine_folder *m = &e->folder;
-    e->grid = (struct grid){e->vae->config.factor_s, e->vae->config.factor_t,
-                            e->dit->config.patch_size.v[1]};
     snprintf(c->name, sizeof c->name, "%s", m->name);
     c->multiple_px = grid_multiple(&e->grid);
     c->frame_step = e->vae->config.factor_t;
     c->window_latents = m->window_latents;
     c->overlap_latents = m->overlap_latents ? m->overlap_latents : (m->window_latents + 2) / 3;
     e->head = engine_folder_head(m);
+    if (e->adapter != ADAPTER_TOKENS && e->adapter != ADAPTER_REPAINT) e->head = WINDOW_HEAD_ENCODE;
+    c->can = adapter_can(e->adapter);
+    c->adapter = adapter_name(e->adapter);
     c->fps = m->fps;
     c->n_steps = m->sigmas.n ? m->sigmas.n : m->n_steps;
     c->guidance = m->guidance;
@@ -66,12 +68,6 @@ static enum err check_parts(const struct engine *e, struct fail *f) {
     if (d->out_channels != e->vae->config.z_dim)
         return FAIL(f, ERR_CORRUPT, "%.160s: the vae makes %d channels, the transformer %d",
                     e->folder.path, e->vae->config.z_dim, d->out_channels);
-    const struct dit_caps *c = &e->dit->caps;
-    if (c->extra_channels || c->image_dim || c->vace_channels || e->folder.has_low_expert)
-        return FAIL(f, ERR_UNSUPPORTED,
-                    "%.120s: a model that is told pictures, a control volume or has two experts; "
-                    "nothing drives it yet",
-                    e->folder.path);
     if (d->text_dim != e->text->config.d_model)
         return FAIL(f, ERR_CORRUPT,
                     "%.140s: the text encoder makes rows of %d, the transformer reads %d",
@@ -79,21 +75,53 @@ static enum err check_parts(const struct engine *e, struct fail *f) {
     if (d->patch_size.v[1] != d->patch_size.v[2] || d->patch_size.v[0] != 1)
         return FAIL(f, ERR_UNSUPPORTED, "%.160s: patches of %d x %d x %d", e->folder.path,
                     d->patch_size.v[0], d->patch_size.v[1], d->patch_size.v[2]);
+    const struct dit_config *low = e->dit_low ? &e->dit_low->config : d;
+    if (low->out_channels != d->out_channels || low->in_channels != d->in_channels ||
+        low->head_dim != d->head_dim || low->text_dim != d->text_dim)
+        return FAIL(f, ERR_CORRUPT, "%.160s: the two experts have different sizes", e->folder.path);
+    if (e->dit->caps.image_dim && (!e->clip || e->clip->config.width != e->dit->caps.image_dim))
+        return FAIL(f, ERR_CORRUPT,
+                    "%.140s: the transformer attends to pictures in rows of %d; image_encoder does "
+                    "not make them",
+                    e->folder.path, e->dit->caps.image_dim);
     return ERR_OK;
 }
 
-static enum err open_parts(struct engine *e, struct fail *f) {
+/* The transformer, or two. */
+static enum err open_experts(struct engine *e, const struct engine_opts *opts, struct fail *f) {
+    enum err rc = ERR_OK;
+    char path[512];
+    struct lora *lora = NULL;
+    if (opts->n_loras > 0) TRY(lora_open(&lora, opts->loras, opts->n_loras, f));
+    TRY(engine_folder_part(&e->folder, path, "transformer", f));
+    TRY(dit_open(&e->dit, &e->dev, &e->process, path, lora, f));
+    if (e->folder.has_low_expert) {
+        TRY(engine_folder_part(&e->folder, path, "transformer_2", f));
+        TRY(dit_open(&e->dit_low, &e->dev, &e->process, path, lora, f));
+    }
+    if (e->dit->caps.image_dim && e->folder.has_image_encoder) {
+        TRY(engine_folder_part(&e->folder, path, "image_encoder", f));
+        TRY(clip_open(&e->clip, &e->dev, &e->process, path, f));
+    }
+out:
+    lora_close(lora);
+    return rc;
+}
+
+static enum err open_parts(struct engine *e, const struct engine_opts *opts, struct fail *f) {
     enum err rc = ERR_OK;
     char path[512];
     TRY(engine_folder_part(&e->folder, path, "tokenizer/spiece.model", f));
     TRY(tokenizer_open(&e->tokenizer, path, f));
     TRY(engine_folder_part(&e->folder, path, "text_encoder", f));
     TRY(text_open(&e->text, &e->dev, &e->process, path, TEXT_BY_SIZE, f));
-    TRY(engine_folder_part(&e->folder, path, "transformer", f));
-    TRY(dit_open(&e->dit, &e->dev, &e->process, path, NULL, f));
+    TRY(open_experts(e, opts, f));
     TRY(engine_folder_part(&e->folder, path, "vae", f));
     TRY(vae_open(&e->vae, &e->dev, &e->process, path, f));
     TRY(check_parts(e, f));
+    e->grid = (struct grid){e->vae->config.factor_s, e->vae->config.factor_t,
+                            e->dit->config.patch_size.v[1]};
+    TRY(engine_adapt_find(&e->adapter, e, f));
 out:
     return rc;
 }
@@ -123,7 +151,7 @@ enum err engine_open(struct engine **out, const char *folder, const struct engin
     e->dev.say = e->hooks.log;
     e->dev.say_ctx = e->hooks.ctx;
     make_pools(e, opts->job_max_bytes);
-    TRY(open_parts(e, f));
+    TRY(open_parts(e, opts, f));
     fill_caps(e);
     engine_say(e, "engine.open", e->caps.device);
     *out = e;
@@ -139,6 +167,8 @@ void engine_close(struct engine *e) {
     tokenizer_close(e->tokenizer);
     text_close(e->text);
     dit_close(e->dit);
+    dit_close(e->dit_low);
+    clip_close(e->clip);
     vae_close(e->vae);
     pool_free(&e->host);
     pool_free(&e->step);

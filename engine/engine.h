@@ -12,6 +12,7 @@
 #include "common/base/err.h"
 #include "common/base/grid.h"
 #include "engine/device.h"
+#include "engine/lora.h"
 #include "engine/tensor.h"
 
 struct engine;
@@ -43,6 +44,8 @@ struct engine_opts {
     int n_threads;            /* 0 means all cores */
     enum precision precision; /* of the big products; AUTO: the fastest that keeps the picture */
     size_t job_max_bytes;     /* memory of one job beside the weights; 0 means 8 GiB */
+    const struct lora_source *loras; /* added to the transformer while it is read; may be NULL */
+    int n_loras;
     struct engine_hooks hooks;
 };
 
@@ -67,6 +70,8 @@ struct engine_caps {
     enum engine_solver solver;
     int default_width, default_height, default_frames;
     bool has_image_encoder; /* engine_encode_video works */
+    unsigned can;           /* what it can be given: bits of engine/adapter.h */
+    const char *adapter;    /* how it is told, in words */
     char device[160];       /* report of the device: BLAS kernel, threads */
 };
 
@@ -95,16 +100,19 @@ struct engine_words {
     struct tensor negative_rows; /* of the negative prompt */
 };
 
+struct engine_clip {
+    const uint8_t *rgb; /* n_frames x height x width x 3 */
+    struct canvas size;
+};
+
 /* Known content of the canvas, in latents. level tau: 0 known and exact, 1 free, between:
  * start from the known content with that much noise. */
 struct engine_known {
     struct tensor latent; /* [L,h,w,C] normalised; read only where level < 1 */
     struct tensor level;  /* [L,h,w] */
-};
-
-struct engine_clip {
-    const uint8_t *rgb; /* n_frames x height x width x 3 */
-    struct canvas size;
+    /* For models that are told in another way; made by engine_render(), else empty. */
+    struct tensor extra, control;  /* [L,h,w,..] beside the latent */
+    struct engine_clip picture[2]; /* borrowed: what image tokens are made of */
 };
 
 /* Called once per frame in order; rgb holds height*width*3 bytes and lives until it returns.
@@ -169,6 +177,14 @@ MUST_CHECK enum err engine_known_from(struct engine *e, struct engine_known *kno
                                       const struct canvas *canvas, const struct engine_given *given,
                                       struct fail *f);
 
+/* A clip that becomes another one and keeps its structure (FlowEdit), from words that describe it
+ * as it is to words that describe it as it shall be. */
+struct engine_edit {
+    const struct engine_words *old;
+    double old_guidance; /* params.guidance is that of the new words */
+    int n_max;           /* only the last n_max steps: the fewer, the more stays; 0 means 5 of 6 */
+};
+
 /* What a clip is made of. */
 struct engine_render_in {
     struct canvas canvas; /* width and height may be off the grid: see engine_canvas_fit() */
@@ -181,6 +197,8 @@ struct engine_render_in {
     /* The clip has no beginning: after its last frame comes the first. frame_step * L frames come
      * out of a canvas of frame_step * (L-1) + 1; L is at most one window. */
     bool is_loop;
+    const struct engine_edit
+        *edit; /* of the one clip that is given for the whole canvas, or NULL */
 };
 
 /* A clip of any length, window by window: each is denoised and decoded, and its frames go to

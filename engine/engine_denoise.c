@@ -1,20 +1,74 @@
+#include "engine/engine_denoise.h"
+
 #include <string.h>
 
 #include "common/base/assert.h"
-#include "engine/engine_own.h"
+#include "common/base/mem.h"
 #include "engine/mask.h"
 
-/* Words on the device, through the text part of the transformer. */
-static enum err take_text(struct engine *e, struct dit_text *out, const struct tensor *rows,
-                          struct fail *f) {
+/* Words on the device, through the text part of a transformer. */
+static enum err take_text(struct engine *e, struct dit *d, struct dit_text *out,
+                          const struct tensor *rows, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(&e->step);
     struct tensor on_device;
     TRY(pool_take_2d(&e->step, &on_device, rows->dim[0], rows->dim[1], f));
     op_upload(&e->dev, &on_device, rows->data);
-    TRY(dit_text_make(e->dit, out, &on_device, ENGINE_TEXT_ROWS, &e->job, &e->step, f));
+    TRY(dit_text_make(d, out, &on_device, ENGINE_TEXT_ROWS, &e->job, &e->step, f));
 out:
     pool_rewind(&e->step, mark);
+    return rc;
+}
+
+/* One or two pictures through the image encoder: rows [n * clip_n_rows, width]. */
+static enum err encode_pictures(struct engine *e, struct tensor *rows,
+                                const struct engine_clip picture[2], struct fail *f) {
+    enum err rc = ERR_OK;
+    int side = e->clip->config.image_px, n = picture[1].rgb ? 2 : 1;
+    int64_t n_rows = clip_n_rows(e->clip);
+    float *pixels = mem_take((size_t)side * (size_t)side * 3, sizeof *pixels);
+    if (!pixels) TRY(FAIL(f, ERR_NOMEM, "no memory for a picture"));
+    TRY(pool_take_2d(&e->step, rows, n * n_rows, e->clip->config.width, f));
+    for (int i = 0; i < n; i++) {
+        struct tensor part = tensor_rows(rows, i * n_rows, n_rows);
+        const struct canvas *size = &picture[i].size;
+        TRY(clip_prepare(e->clip, pixels, picture[i].rgb, size->width, size->height, f));
+        TRY(clip_encode(e->clip, &part, pixels, &e->step, f));
+    }
+out:
+    mem_free(pixels);
+    return rc;
+}
+
+static enum err take_pictures(struct engine *e, struct dit *d, struct dit_pictures *out,
+                              const struct engine_known *known, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(&e->step);
+    struct tensor rows;
+    if (!known || !known->picture[0].rgb)
+        return FAIL(f, ERR_UNSUPPORTED, "%.100s cannot do without a first frame", e->caps.name);
+    TRY(encode_pictures(e, &rows, known->picture, f));
+    TRY(dit_pictures_make(d, out, &rows, &e->job, &e->step, f));
+out:
+    pool_rewind(&e->step, mark);
+    return rc;
+}
+
+static enum err ready_expert(struct engine *e, struct flow_expert *out, struct dit *d,
+                             struct engine_denoise_expert *x, const struct engine_known *known,
+                             const struct engine_words *words, bool is_guided, struct fail *f) {
+    enum err rc = ERR_OK;
+    *out = (struct flow_expert){.dit = d, .words = &x->words};
+    TRY(take_text(e, d, &x->words, &words->rows, f));
+    if (is_guided) {
+        TRY(take_text(e, d, &x->negative, &words->negative_rows, f));
+        out->negative = &x->negative;
+    }
+    if (d->caps.image_dim) {
+        TRY(take_pictures(e, d, &x->pictures, known, f));
+        out->pictures = &x->pictures;
+    }
+out:
     return rc;
 }
 
@@ -24,9 +78,9 @@ static const enum sampler_kind samplers[ENGINE_SOLVER_COUNT] = {
     [ENGINE_SOLVER_RENOISE] = SAMPLER_RENOISE,
 };
 
-/* A list, of the caller or of the folder, or the grid of the solver. */
-static enum err make_schedule(const struct engine *e, struct denoise_opts *o,
-                              const struct engine_params *p, struct fail *f) {
+enum err engine_denoise_schedule(const struct engine *e, struct schedule *s,
+                                 enum sampler_kind *kind, const struct engine_params *p,
+                                 struct fail *f) {
     enum err rc = ERR_OK;
     const struct engine_caps *c = &e->caps;
     const struct json_reals *own = &e->folder.sigmas;
@@ -34,16 +88,16 @@ static enum err make_schedule(const struct engine *e, struct denoise_opts *o,
     int n = p->n_steps > 0 ? p->n_steps : c->n_steps;
     double shift = p->shift > 0 ? p->shift : c->shift;
     bool is_own = own->n == n && solver == c->solver && p->shift <= 0;
-    o->kind = samplers[solver];
+    *kind = samplers[solver];
     if (p->n_sigmas > 0)
-        TRY(schedule_list(&o->schedule, p->sigmas, p->n_sigmas, p->shift > 0 ? p->shift : 1, f));
+        TRY(schedule_list(s, p->sigmas, p->n_sigmas, p->shift > 0 ? p->shift : 1, f));
     else if (is_own)
-        TRY(schedule_list(&o->schedule, own->v, own->n, 1, f));
+        TRY(schedule_list(s, own->v, own->n, 1, f));
     else if (solver == ENGINE_SOLVER_UNIPC)
-        TRY(schedule_unipc(&o->schedule, n, shift, f));
+        TRY(schedule_unipc(s, n, shift, f));
     else
-        TRY(schedule_euler(&o->schedule, n, shift, f));
-    if (solver == ENGINE_SOLVER_UNIPC) schedule_round(&o->schedule);
+        TRY(schedule_euler(s, n, shift, f));
+    if (solver == ENGINE_SOLVER_UNIPC) schedule_round(s);
 out:
     return rc;
 }
@@ -56,6 +110,33 @@ static struct guidance make_guidance(const struct engine *e, const struct engine
                          .n_zero_steps = p->n_zero_steps};
     g.scale_late = p->guidance_2 > 0 ? p->guidance_2 : g.scale;
     return g;
+}
+
+enum err engine_denoise_ready(struct engine *e, struct engine_denoise_model *m,
+                              const int64_t dims[4], const struct engine_known *known,
+                              const struct engine_words *words, const struct engine_params *params,
+                              struct fail *f) {
+    enum err rc = ERR_OK;
+    struct flow_in *in = &m->in;
+    *in = (struct flow_in){.guidance = make_guidance(e, params),
+                           .boundary = e->folder.boundary * 1000,
+                           .L = dims[0],
+                           .h = dims[1],
+                           .w = dims[2],
+                           .C = dims[3]};
+    bool is_guided = in->guidance.scale > 1, is_late_guided = in->guidance.scale_late > 1;
+    if (known) {
+        in->extra = known->extra.data;
+        in->control = known->control.data;
+    }
+    if (e->dit->caps.extra_channels + e->dit->caps.vace_channels > 0 && !in->extra && !in->control)
+        return FAIL(f, ERR_UNSUPPORTED, "%.100s %s: it has to be rendered from given frames",
+                    e->caps.name, adapter_name(e->adapter));
+    TRY(ready_expert(e, &in->early, e->dit, &m->early, known, words, is_guided, f));
+    if (e->dit_low)
+        TRY(ready_expert(e, &in->late, e->dit_low, &m->late, known, words, is_late_guided, f));
+out:
+    return rc;
 }
 
 struct denoising {
@@ -86,34 +167,29 @@ enum err engine_denoise(struct engine *e, struct tensor *latent, const struct ca
                         const struct engine_params *params, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(&e->job);
-    struct dit_text text = {0}, negative = {0};
+    struct engine_denoise_model *m = mem_take(1, sizeof *m);
     struct denoising ctx = {e, device_now_ns()};
-    struct denoise_opts o = {.seed = params->seed, .noise = params->noise, .on_step = on_step};
+    struct denoise_opts o = {
+        .seed = params->seed, .noise = params->noise, .on_step = on_step, .ctx = &ctx};
     struct denoise_canvas c = {.first = params->first_latent, .is_ring = params->is_ring};
     int64_t dims[4];
-    o.ctx = &ctx;
+    if (!m) TRY(FAIL(f, ERR_NOMEM, "no memory for the words of a model"));
     TRY(engine_canvas_check(e, canvas, f));
     engine_latent_dims(e, canvas, dims);
-    TRY(make_schedule(e, &o, params, f));
-    struct flow_in in = {.early = {.dit = e->dit, .words = &text, .negative = &negative},
-                         .guidance = make_guidance(e, params),
-                         .L = dims[0],
-                         .h = dims[1],
-                         .w = dims[2],
-                         .C = dims[3]};
+    TRY(engine_denoise_schedule(e, &o.schedule, &o.kind, params, f));
     if (known) {
         TRY(check_known(e, known, dims, f));
         c.known = known->latent.data;
         c.level = known->level.data;
     }
+    if (e->adapter != ADAPTER_TOKENS) c.wait = SAMPLER_WAIT_REPAINT;
     engine_tell(e, ENGINE_PHASE_DENOISE, 0, o.schedule.n, ctx.started_ns);
     TRY(engine_still_wanted(e, f));
     TRY(engine_take_host(e, latent, 4, dims, f));
-    TRY(take_text(e, &text, &words->rows, f));
-    if (in.guidance.scale > 1 || in.guidance.scale_late > 1)
-        TRY(take_text(e, &negative, &words->negative_rows, f));
-    TRY(denoise_run(latent->data, &in, &c, &o, &e->job, &e->step, f));
+    TRY(engine_denoise_ready(e, m, dims, known, words, params, f));
+    TRY(denoise_run(latent->data, &m->in, &c, &o, &e->job, &e->step, f));
 out:
+    mem_free(m);
     pool_rewind(&e->job, mark);
     return rc;
 }

@@ -2,6 +2,8 @@
 #ifndef ENGINE_ENGINE_OWN_H
 #define ENGINE_ENGINE_OWN_H
 
+#include "engine/adapter.h"
+#include "engine/clip.h"
 #include "engine/denoise.h"
 #include "engine/engine.h"
 #include "engine/engine_folder.h"
@@ -26,9 +28,11 @@ struct engine {
     struct pool_budget job_budget;  /* of job, step and host together */
     struct tokenizer *tokenizer;
     struct text *text;
-    struct dit *dit;
+    struct dit *dit, *dit_low; /* the second expert, or NULL */
+    struct clip *clip;         /* of models that attend to pictures, or NULL */
+    enum adapter_kind adapter;
     struct vae *vae;
-    struct engine_pace_clip *clip; /* while engine_render() runs, or NULL */
+    struct engine_pace_clip *pace; /* while engine_render() runs, or NULL */
     double frame_ns_per_px;        /* of the last clip, or 0: decoding still to come */
 };
 

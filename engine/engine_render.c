@@ -4,7 +4,9 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/engine_adapt.h"
 #include "engine/engine_decode.h"
+#include "engine/engine_edit.h"
 #include "engine/engine_encode.h"
 #include "engine/engine_paste.h"
 #include "engine/slot.h"
@@ -22,6 +24,7 @@ struct render {
     struct canvas fit; /* what is made; in->canvas is what comes out of it */
     struct engine_known own;
     const struct engine_known *known; /* of the whole clip, or NULL */
+    bool is_by_levels;                /* the model is told what is known by levels of latents */
     struct engine_paste paste;
     uint8_t *frame, *former; /* the wanted part: this frame, the one before */
     struct window_plan plan;
@@ -57,14 +60,14 @@ static void begin_paces(struct render *r, int64_t n_windows, int n_frames) {
     p[ENGINE_PHASE_DENOISE].n_total = n_steps * (int)n_windows;
     p[ENGINE_PHASE_DECODE].n_total = n_frames;
     p[ENGINE_PHASE_DECODE].guess_ns = r->engine->frame_ns_per_px * (double)pixels_of(&r->fit);
-    r->engine->clip = &r->paces;
+    r->engine->pace = &r->paces;
 }
 
 static void end_paces(struct render *r) {
     const struct engine_pace *p = &r->paces.pace[ENGINE_PHASE_DECODE];
     if (p->n_before > 0)
         r->engine->frame_ns_per_px = (double)p->spent_ns / p->n_before / (double)pixels_of(&r->fit);
-    r->engine->clip = NULL;
+    r->engine->pace = NULL;
 }
 
 static double difference(const uint8_t *a, const uint8_t *b, int64_t n) {
@@ -151,7 +154,15 @@ static enum err fill_known(struct render *r, struct engine_known *known, struct 
         memcpy(known->latent.data, z.data, tensor_bytes(&z));
         memcpy(known->level.data, level.data, tensor_bytes(&level));
     }
-    if (r->window.n_head > 0) TRY(fill_head(r, known, f));
+    if (r->is_by_levels && r->window.n_head > 0) TRY(fill_head(r, known, f));
+    struct engine_adapt_view view = {
+        .wanted = {r->n_frames, r->in->canvas.width, r->in->canvas.height},
+        .fit = canvas,
+        .first = (int)r->window.first * r->engine->grid.factor_t,
+        .given = r->in->given,
+        .head = r->tail.data,
+        .n_head = r->n_head_frames};
+    TRY(engine_adapt_fill(r->engine, known, &view, f));
 out:
     return rc;
 }
@@ -261,6 +272,14 @@ static void say_seam(struct render *r, int64_t i) {
     engine_say(r->engine, "render.seam", line);
 }
 
+static enum err edit_window(struct render *r, struct tensor *latent,
+                            const struct engine_known *known, const struct engine_params *params,
+                            struct fail *f) {
+    struct tensor source = tensor_rows(&r->known->latent, r->window.first, r->window.n);
+    struct engine_edit_in in = {r->in->edit, r->in->words, params, &source, r->window.n_head};
+    return engine_edit_window(r->engine, latent, known, &in, f);
+}
+
 static enum err make_window(struct render *r, int64_t i, struct fail *f) {
     enum err rc = ERR_OK;
     struct engine *e = r->engine;
@@ -281,7 +300,10 @@ static enum err make_window(struct render *r, int64_t i, struct fail *f) {
     params.first_latent = r->window.first;
     if (params.noise) params.noise += r->window.first * tensor_count(&known.latent) / r->window.n;
     params.is_ring = r->in->is_loop;
-    TRY(engine_denoise(e, &latent, &canvas, &known, r->in->words, &params, f));
+    if (r->in->edit)
+        TRY(edit_window(r, &latent, &known, &params, f));
+    else
+        TRY(engine_denoise(e, &latent, &canvas, &known, r->in->words, &params, f));
     if (r->in->is_loop)
         TRY(decode_ring(r, &latent, f));
     else if (r->stream.engine)
@@ -327,6 +349,33 @@ out:
     return rc;
 }
 
+/* What is given, in the form that the model can be told, or a refusal. */
+static enum err adapt(struct render *r, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct engine *e = r->engine;
+    const struct engine_render_in *in = r->in;
+    unsigned needs = engine_adapt_needs(&in->canvas, in->given);
+    r->is_by_levels = e->adapter == ADAPTER_TOKENS || e->adapter == ADAPTER_REPAINT;
+    r->known = in->known;
+    if (in->known && r->is_by_levels) return ERR_OK;
+    if (in->known)
+        return FAIL(f, ERR_UNSUPPORTED, "%.100s cannot be told latents: it %s", e->caps.name,
+                    adapter_name(e->adapter));
+    TRY(adapter_check(e->adapter, needs, e->caps.name, f));
+    if (e->adapter == ADAPTER_SOURCE && window_count(&r->plan) > 1)
+        return FAIL(f, ERR_LIMIT, "%.100s edits %d frames at most", e->caps.name,
+                    grid_pixel_frames(&e->grid, e->caps.window_latents));
+    if (!in->given || !(r->is_by_levels || needs & ADAPTER_SOFT)) return ERR_OK;
+    if (e->adapter == ADAPTER_REPAINT && needs & ~(unsigned)ADAPTER_SOFT)
+        engine_say(
+            e, "render.repaint",
+            "the model was not trained with given frames: they are painted over at each step");
+    TRY(engine_known_from(e, &r->own, &in->canvas, in->given, f));
+    r->known = &r->own;
+out:
+    return rc;
+}
+
 static enum err make_all(struct render *r, struct fail *f) {
     enum err rc = ERR_OK;
     struct engine *e = r->engine;
@@ -336,11 +385,10 @@ static enum err make_all(struct render *r, struct fail *f) {
         return FAIL(f, ERR_LIMIT, "a loop of %d frames; this model can close %d at most",
                     (int)r->plan.L * e->grid.factor_t, e->caps.window_latents * e->grid.factor_t);
     TRY(take_frames(r, f));
-    r->known = in->known;
-    if (!in->known && in->given) {
-        TRY(engine_known_from(e, &r->own, &in->canvas, in->given, f));
-        r->known = &r->own;
-    }
+    TRY(adapt(r, f));
+    if (in->edit && !(r->is_by_levels && r->known))
+        return FAIL(f, ERR_UNSUPPORTED, "%.100s cannot edit a clip in this way: it %s",
+                    e->caps.name, adapter_name(e->adapter));
     int n_frames = in->is_loop ? (int)r->plan.L * e->grid.factor_t : in->canvas.n_frames;
     begin_paces(r, n_windows, n_frames);
     if (n_windows > 1) TRY(take_links(r, f));

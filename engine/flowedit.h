@@ -14,8 +14,9 @@
 
 struct flowedit {
     const struct schedule *schedule;
-    int n_max; /* only the last n_max steps: the fewer, the more of the source stays */
-    int64_t n; /* latent values */
+    int n_max;      /* only the last n_max steps: the fewer, the more of the source stays */
+    int64_t n;      /* latent values */
+    int64_t n_done; /* of these, at the beginning, have been edited before and stay as they are */
     void *ctx;
     /* v [n] at x [n], for the new words or the old ones. */
     enum err (*velocity)(void *ctx, float *v, const float *x, int step, bool is_new,
@@ -24,7 +25,9 @@ struct flowedit {
     enum err (*on_step)(void *ctx, int done, int total, struct fail *f); /* may be NULL */
 };
 
-/* z [n] holds the source x0 and becomes the edited clip. */
-MUST_CHECK enum err flowedit_run(const struct flowedit *e, float *z, struct fail *f);
+/* z [n] begins as the source x0 [n], but for what was edited before, and becomes the edited clip.
+ */
+MUST_CHECK enum err flowedit_run(const struct flowedit *e, float *z, const float *x0,
+                                 struct fail *f);
 
 #endif

@@ -291,7 +291,7 @@ static void cancelling_works_in_every_window(void) {
         s = make_seen(29, 64, 32, false);
         s.cancel_at = at;
         CHECK_INT(render(e, &s, NULL, &f), ERR_CANCELLED);
-        CHECK(e->clip == NULL);
+        CHECK(e->pace == NULL);
         engine_job_end(e);
     }
     engine_close(e);
@@ -313,7 +313,7 @@ static void every_failed_allocation_is_an_answer(void) {
         CHECK(rc == ERR_OK || rc == ERR_NOMEM);
         n_failed += rc != ERR_OK;
         engine_job_end(e);
-        CHECK(e->clip == NULL);
+        CHECK(e->pace == NULL);
     }
     CHECK_INT(rc, ERR_OK);
     CHECK(n_failed > 5);

@@ -194,14 +194,20 @@ static void flowedit_equals_its_reference(void) {
     float *z = load("noise", N), *x0 = load("noise", N);
     float *fresh = load("edit_fresh", EDIT_STEPS * N);
     struct edit_world w = {&s, fresh, 0};
-    struct flowedit e = {&s, EDIT_MAX, N, &w, edit_velocity, edit_noise, edit_step};
+    struct flowedit e = {.schedule = &s,
+                         .n_max = EDIT_MAX,
+                         .n = N,
+                         .ctx = &w,
+                         .velocity = edit_velocity,
+                         .noise = edit_noise,
+                         .on_step = edit_step};
     CHECK_OK(schedule_unipc(&s, EDIT_STEPS, 3, &f), &f);
-    CHECK_OK(flowedit_run(&e, z, &f), &f);
+    CHECK_OK(flowedit_run(&e, z, x0, &f), &f);
     compare("edit", z, N, path_tolerance);
     CHECK_INT(w.n_told, EDIT_MAX);
     e.n_max = 0; /* nothing is edited */
     memcpy(z, x0, N * sizeof *z);
-    CHECK_OK(flowedit_run(&e, z, &f), &f);
+    CHECK_OK(flowedit_run(&e, z, x0, &f), &f);
     CHECK(memcmp(z, x0, N * sizeof *z) == 0);
     mem_free(z);
     mem_free(x0);

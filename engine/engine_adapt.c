@@ -1,0 +1,209 @@
+#include "engine/engine_adapt.h"
+
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/mem.h"
+#include "engine/engine_encode.h"
+
+enum err engine_adapt_find(enum adapter_kind *out, const struct engine *e, struct fail *f) {
+    const struct dit_caps *c = &e->dit->caps;
+    int z = e->vae->config.z_dim, s = e->grid.factor_s;
+    if (c->vace_channels && c->vace_channels == 2 * z + s * s && !c->extra_channels)
+        *out = ADAPTER_CONTROL;
+    else if (c->extra_channels == z + e->grid.factor_t && !c->vace_channels)
+        *out = ADAPTER_CHANNELS;
+    else if (c->extra_channels == z && !c->vace_channels)
+        *out = ADAPTER_SOURCE;
+    else if (!c->extra_channels && !c->vace_channels)
+        *out = e->folder.has_token_times ? ADAPTER_TOKENS : ADAPTER_REPAINT;
+    else
+        return FAIL(f, ERR_UNSUPPORTED,
+                    "%.120s: %d channels beside %d of the latent, %d of control: of no known kind",
+                    e->folder.path, c->extra_channels, z, c->vace_channels);
+    return ERR_OK;
+}
+
+static unsigned needs_of_span(const struct canvas *canvas, const struct engine_span *s,
+                              bool has_region) {
+    int end = s->at + s->clip.size.n_frames;
+    bool is_whole = s->at == 0 && end >= canvas->n_frames;
+    if (s->level > 0) return is_whole && !has_region ? ADAPTER_SOFT : ADAPTER_MIXED;
+    if (is_whole && has_region) return ADAPTER_REGION;
+    if (s->at == 0) return ADAPTER_HEAD;
+    return end >= canvas->n_frames ? ADAPTER_TAIL : ADAPTER_MIDDLE;
+}
+
+unsigned engine_adapt_needs(const struct canvas *canvas, const struct engine_given *given) {
+    unsigned needs = 0;
+    for (int i = 0; given && i < given->n_spans; i++)
+        needs |= needs_of_span(canvas, &given->span[i], given->region.mask != NULL);
+    if (given && given->region.mask) {
+        needs |= ADAPTER_REGION;
+        if (given->region.level < 1) needs |= ADAPTER_MIXED;
+    }
+    return needs ? needs : ADAPTER_NOTHING;
+}
+
+/* A given frame of the window, or NULL; *size gets its size. */
+static const uint8_t *find_frame(const struct engine_adapt_view *v, int index,
+                                 const struct canvas **size) {
+    if (index < v->n_head) {
+        *size = &v->fit;
+        return v->head + (int64_t)index * v->fit.width * v->fit.height * 3;
+    }
+    for (int i = 0; v->given && i < v->given->n_spans; i++) {
+        const struct engine_span *s = &v->given->span[i];
+        int k = v->first + index - s->at;
+        if (s->level > 0 || k < 0 || k >= s->clip.size.n_frames) continue;
+        *size = &s->clip.size;
+        return s->clip.rgb + (int64_t)k * s->clip.size.width * s->clip.size.height * 3;
+    }
+    return NULL;
+}
+
+static const uint8_t *find_mask(const struct engine_adapt_view *v, int index) {
+    const struct engine_region *r = v->given && index >= v->n_head ? &v->given->region : NULL;
+    if (!r || !r->mask) return NULL;
+    int frame = v->first + index < r->n_frames ? v->first + index : r->n_frames - 1;
+    return r->mask + (int64_t)frame * v->wanted.width * v->wanted.height;
+}
+
+/* Whether a pixel of the made canvas is to be generated. */
+static bool is_anew(const struct engine_adapt_view *v, const uint8_t *mask, int x, int y) {
+    if (!mask) return false;
+    if (x >= v->wanted.width) x = v->wanted.width - 1;
+    if (y >= v->wanted.height) y = v->wanted.height - 1;
+    return mask[(int64_t)y * v->wanted.width + x] >= 128;
+}
+
+/* Known pixels, and mid grey where something shall be made. */
+static void fill_known_pixels(const void *ctx, float *frame, int index) {
+    const struct engine_adapt_view *v = ctx;
+    const struct canvas *size;
+    const uint8_t *rgb = find_frame(v, index, &size), *mask = find_mask(v, index);
+    int W = v->fit.width, H = v->fit.height;
+    if (!rgb) {
+        memset(frame, 0, (size_t)W * (size_t)H * 3 * sizeof *frame);
+        return;
+    }
+    engine_encode_picture(frame, rgb, size, W, H);
+    for (int y = 0; mask && y < H; y++)
+        for (int x = 0; x < W; x++)
+            if (is_anew(v, mask, x, y))
+                memset(frame + ((int64_t)y * W + x) * 3, 0, 3 * sizeof *frame);
+}
+
+static void fill_grey(const void *ctx, float *frame, int index) {
+    const struct engine_adapt_view *v = ctx;
+    (void)index;
+    memset(frame, 0, (size_t)v->fit.width * (size_t)v->fit.height * 3 * sizeof *frame);
+}
+
+/* Latents of a made-up clip into columns `from` .. `from`+z-1 of a volume. */
+static enum err encode_columns(struct engine *e, struct tensor *volume, int64_t from,
+                               const struct engine_adapt_view *v,
+                               void (*fill)(const void *, float *, int), struct fail *f) {
+    enum err rc = ERR_OK;
+    int64_t z = e->vae->config.z_dim, C = volume->dim[3], n = tensor_count(volume) / C;
+    struct engine_encode_in in = {.width = v->fit.width,
+                                  .height = v->fit.height,
+                                  .L = volume->dim[0],
+                                  .fill = fill,
+                                  .ctx = v};
+    float *latent = mem_take((size_t)(n * z), sizeof *latent);
+    if (!latent) TRY(FAIL(f, ERR_NOMEM, "no memory for %lld latent values", (long long)(n * z)));
+    TRY(engine_encode(e, latent, &in, f));
+    for (int64_t i = 0; i < n; i++)
+        memcpy((float *)volume->data + i * C + from, latent + i * z, (size_t)z * sizeof *latent);
+out:
+    mem_free(latent);
+    return rc;
+}
+
+static enum err take_volume(struct engine *e, struct tensor *out, const struct canvas *fit,
+                            int channels, struct fail *f) {
+    int64_t dims[4];
+    engine_latent_dims(e, fit, dims);
+    dims[3] = channels;
+    return engine_take_host(e, out, 4, dims, f);
+}
+
+/* The picture that image tokens are made of: the first frame, and the last when the model has
+ * places for two. */
+static enum err fill_picture(struct engine *e, struct engine_known *known,
+                             const struct engine_adapt_view *v, struct fail *f) {
+    int64_t n_rows = clip_n_rows(e->clip);
+    int n_wanted = e->dit->caps.image_rows == 2 * n_rows ? 2 : 1;
+    for (int i = 0; i < n_wanted; i++) {
+        const struct canvas *size = NULL;
+        const uint8_t *rgb = find_frame(v, i == 0 ? 0 : v->fit.n_frames - 1, &size);
+        if (!rgb)
+            return FAIL(f, ERR_UNSUPPORTED, "%.100s cannot do without a %s frame", e->caps.name,
+                        i == 0 ? "first" : "last");
+        known->picture[i] = (struct engine_clip){rgb, {1, size->width, size->height}};
+    }
+    return ERR_OK;
+}
+
+static enum err fill_channels(struct engine *e, struct engine_known *known,
+                              const struct engine_adapt_view *v, struct fail *f) {
+    enum err rc = ERR_OK;
+    int n = v->fit.n_frames, t = e->grid.factor_t;
+    bool *is_known = mem_take((size_t)n, sizeof *is_known);
+    if (!is_known) TRY(FAIL(f, ERR_NOMEM, "no memory for a mask"));
+    TRY(take_volume(e, &known->extra, &v->fit, e->dit->caps.extra_channels, f));
+    for (int i = 0; i < n; i++) {
+        const struct canvas *size;
+        is_known[i] = find_frame(v, i, &size) != NULL;
+    }
+    const struct tensor *x = &known->extra;
+    adapter_mask_channels(x->data, is_known, x->dim[0], t, x->dim[1] * x->dim[2], x->dim[3]);
+    TRY(encode_columns(e, &known->extra, t, v, fill_known_pixels, f));
+    if (e->clip) TRY(fill_picture(e, known, v, f));
+out:
+    mem_free(is_known);
+    return rc;
+}
+
+/* 1 where something shall be made: every pixel of a cell is a channel of its own. */
+static void fill_mask(const struct engine *e, struct tensor *volume,
+                      const struct engine_adapt_view *v) {
+    int s = e->grid.factor_s;
+    int64_t L = volume->dim[0], h = volume->dim[1], w = volume->dim[2], C = volume->dim[3];
+    float *out = (float *)volume->data + C - s * s;
+    for (int64_t i = 0; i < L * h * w; i++, out += C) {
+        int frame = (int)adapter_mask_frame(i / (h * w), L, v->fit.n_frames);
+        int y = (int)(i / w % h) * s, x = (int)(i % w) * s;
+        const struct canvas *size;
+        const uint8_t *mask = find_mask(v, frame);
+        bool is_given = find_frame(v, frame, &size) != NULL;
+        for (int k = 0; k < s * s; k++)
+            out[k] = !is_given || is_anew(v, mask, x + k % s, y + k / s) ? 1.0f : 0.0f;
+    }
+}
+
+static enum err fill_control(struct engine *e, struct engine_known *known,
+                             const struct engine_adapt_view *v, struct fail *f) {
+    enum err rc = ERR_OK;
+    TRY(take_volume(e, &known->control, &v->fit, e->dit->caps.vace_channels, f));
+    TRY(encode_columns(e, &known->control, 0, v, fill_known_pixels, f));
+    TRY(encode_columns(e, &known->control, e->vae->config.z_dim, v, fill_grey, f));
+    fill_mask(e, &known->control, v);
+out:
+    return rc;
+}
+
+enum err engine_adapt_fill(struct engine *e, struct engine_known *known,
+                           const struct engine_adapt_view *view, struct fail *f) {
+    switch (e->adapter) {
+    case ADAPTER_CHANNELS: return fill_channels(e, known, view, f);
+    case ADAPTER_CONTROL: return fill_control(e, known, view, f);
+    case ADAPTER_SOURCE: /* its channels are the latents that would be started from */
+        known->extra = known->latent;
+        for (int64_t i = 0, n = tensor_count(&known->level); i < n; i++)
+            ((float *)known->level.data)[i] = 1.0f;
+        return ERR_OK;
+    default: return ERR_OK;
+    }
+}
