@@ -165,6 +165,11 @@ out:
     return rc;
 }
 
+void vae_stream_restart(struct vae_stream *s) {
+    vae_run_restart(&s->run);
+    s->n_latents = 0;
+}
+
 double vae_stream_bytes(const struct vae *v, enum vae_direction direction,
                         const struct vae_shape *latent) {
     const struct vae_config *c = &v->config;

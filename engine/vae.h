@@ -54,6 +54,8 @@ void vae_close(struct vae *v); /* NULL is allowed; the weights stay with their p
 MUST_CHECK enum err vae_stream_make(struct vae_stream *s, struct vae *v,
                                     enum vae_direction direction, const struct vae_shape *latent,
                                     struct pool *pool, struct fail *f);
+/* Forgets what it did: the next call is the first one of a clip. */
+void vae_stream_restart(struct vae_stream *s);
 /* Bytes of device memory that such a stream takes. */
 double vae_stream_bytes(const struct vae *v, enum vae_direction direction,
                         const struct vae_shape *latent);

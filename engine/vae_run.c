@@ -417,10 +417,17 @@ static enum err take_caches(struct vae_run *r, const struct vae_layer *l, const 
         int64_t dims[] = {shape[i].T, shape[i].H, shape[i].W, shape[i].C};
         struct tensor *cache = &r->cache[l->slot + i];
         TRY(pool_take(r->pool, cache, cache_dtype(r->pool->dev, l), 4, dims, f));
-        op_fill(r->pool->dev, cache, 0.0f);
     }
 out:
     return rc;
+}
+
+void vae_run_restart(struct vae_run *r) {
+    for (int i = 0; i < r->net->n_slots; i++) {
+        op_fill(r->pool->dev, &r->cache[i], 0.0f);
+        r->oldest[i] = 0;
+    }
+    r->is_first = true;
 }
 
 double vae_run_bytes(const struct vae_net *net, const struct device *dev,
@@ -453,6 +460,7 @@ enum err vae_run_make(struct vae_run *r, struct vae_shape *out, const struct vae
     }
     for (int i = 0; i < r->n_work; i++)
         TRY(pool_take(pool, &r->work[i], device_activation(pool->dev), 1, &p.biggest, f));
+    vae_run_restart(r);
     *out = p.s;
     out->T = p.T;
 out:

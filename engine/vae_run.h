@@ -44,6 +44,8 @@ struct vae_run {
 MUST_CHECK enum err vae_run_make(struct vae_run *r, struct vae_shape *out,
                                  const struct vae_net *net, struct pool *pool,
                                  const struct vae_shape *in, struct fail *f);
+/* As if it was just made. */
+void vae_run_restart(struct vae_run *r);
 /* Bytes that vae_run_make() takes, and a pass besides. */
 double vae_run_bytes(const struct vae_net *net, const struct device *dev,
                      const struct vae_shape *in);

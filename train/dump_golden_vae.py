@@ -2,6 +2,7 @@
 and what the diffusers class makes of a fixed clip and fixed latents.
 
     python train/dump_golden_vae.py            (from the root of the tree)
+    python train/dump_golden_vae.py tiles      only tests/golden/vae_tiles.safetensors, from those folders
 
 Weights are rounded to bf16 before they are used and stored so. io.safetensors, all f32, channels last:
     latent        [5,h,w,z]  normalised latents of the 17-frame clip that pixels() makes
@@ -9,6 +10,11 @@ Weights are rounded to bf16 before they are used and stored so. io.safetensors, 
     frames_every7 [n]        every 7th value of decode(z) [17,H,W,3], clamped
 tests/golden/vae_maps.safetensors: what AvgDown3D, DupUp3D and patchify do to numbered volumes of 2 frames,
 4 x 6; tensors are named kind_in_out_ft_fs, channels last.
+
+tests/golden/vae_tiles.safetensors: what tiled_decode and tiled_encode make of a tall frame, tiles of 48
+rows of pixels, 32 apart, two of them; only the rows that the third tile of diffusers, a sliver, does not touch
+(ours has all tiles of one size). mini = 2.2, vae21 = 2.1; tiled_encode of the class is wrong for patches.
+    NAME.z [3,h,w,z] to decode, NAME.frames_every7 of decode [9,64,32,3], vae21.latent [3,8,4,z] of encode
 
 The classes are causal, so shorter clips are prefixes of longer ones; the script checks that for 1, 5
 and 9 frames and for 1..5 latents before it writes anything. Tolerances stand in
@@ -129,9 +135,43 @@ def dump_maps():
     save_file(out, "tests/golden/vae_maps.safetensors")
 
 
+def tall_pixels(frames):
+    """[1,3,T,80,32]: the pattern of pixels() over more rows."""
+    t, y, x, c = torch.meshgrid(*(torch.arange(n) for n in (frames, 80, W, 3)), indexing="ij")
+    v = (t * 37 + y * 13 + x * 29 + c * 53 + ((t + 2) * (y + 3) * (x + 5)) % 101) % 256
+    return (v.float() / 127.5 - 1).permute(3, 0, 1, 2)[None]
+
+
+def dump_tiles(root):
+    out = {}
+    last = lambda v: v[0].permute(1, 2, 3, 0).contiguous()
+    for seed, name in enumerate(CASES):
+        vae = AutoencoderKLWan.from_pretrained(os.path.join(root, name), torch_dtype=torch.float32).eval()
+        vae.enable_tiling(48, 48, 32, 32)
+        c = vae.config
+        mean = torch.tensor(c.latents_mean).view(1, -1, 1, 1, 1)
+        std = torch.tensor(c.latents_std).view(1, -1, 1, 1, 1)
+        g = torch.Generator().manual_seed(7 + seed)
+        z = torch.randn(1, c.z_dim, 3, 80 // c.scale_factor_spatial, W // c.scale_factor_spatial, generator=g)
+        frames = vae.tiled_decode(z * std + mean).sample
+        key = name.split("/")[0]
+        out[key + ".z"] = last(z)
+        out[key + ".frames_every7"] = last(frames[:, :, :, :64]).flatten()[::7].clone()
+        if not c.is_residual:
+            mu = vae.tiled_encode(tall_pixels(9))[:, : c.z_dim]
+            out[key + ".latent"] = last(((mu - mean) / std)[:, :, :, :8])
+    save_file(out, os.path.join(root, "vae_tiles.safetensors"))
+    print({k: tuple(v.shape) for k, v in out.items()})
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
+    if sys.argv[1:] == ["tiles"]:
+        with torch.no_grad():
+            dump_tiles("tests/golden")
+        sys.exit()
     with torch.no_grad():
         dump_maps()
         for i, (case, settings) in enumerate(CASES.items()):
             dump(case, settings, 100 + 10 * i, "tests/golden")
+        dump_tiles("tests/golden")
