@@ -6,7 +6,9 @@
 #include "engine/half.h"
 
 enum {
-    TILE_COLS = 32,      /* rows of w that a thread takes at a time */
+    TILE_BYTES = 1 << 20, /* of w that a thread takes at a time: neighbours in a file share locks */
+    TILE_COLS_MIN = 32,   /* rows of w in a tile */
+    TILE_COLS_MAX = 128,
     TOUCH_BYTES = 65536, /* the kernel of the system maps that many at a fault, if it has them */
     CHUNK_ROWS = 256,    /* of x; more are a second run over w */
 };
@@ -57,6 +59,7 @@ const struct cpu_rows_kernel *cpu_rows_find(const char *isa, enum precision prec
 struct run {
     const struct cpu_rows *r;
     int64_t first, M, K, K_up, O; /* rows of x; numbers of a row, rounded up to steps; rows of w */
+    int64_t cols;                 /* rows of w in a tile */
     int n_blocks, each;           /* bytes of a number of the kernel */
     bool is_direct;               /* w is read as it is */
     char *x;
@@ -72,6 +75,16 @@ static int block_rows(const struct run *u, int block) {
 
 static const char *row_at(const struct tensor *t, int64_t row, int64_t K) {
     return (const char *)t->data + row * K * (int64_t)tensor_dtype_bytes(t->dtype);
+}
+
+static int64_t row_each(const struct run *u) {
+    return (int64_t)tensor_dtype_bytes(u->r->w->dtype);
+}
+
+/* As many rows of w as make TILE_BYTES, in fours. */
+static int64_t tile_cols(const struct run *u) {
+    int64_t n = TILE_BYTES / (u->K * row_each(u) + 1) / CPU_ROWS_W * CPU_ROWS_W;
+    return n < TILE_COLS_MIN ? TILE_COLS_MIN : n > TILE_COLS_MAX ? TILE_COLS_MAX : n;
 }
 
 /* A row in the numbers of the kernel, zeros behind its end. */
@@ -95,7 +108,7 @@ static void arrange_block(void *ctx, int64_t block, int thread) {
 
 /* Room of one thread: sums of a tile, then four rows of w. */
 static size_t tile_bytes(const struct run *u) {
-    return CHUNK_ROWS * TILE_COLS * sizeof(float) + (size_t)(CPU_ROWS_W * u->K_up * u->each);
+    return CHUNK_ROWS * TILE_COLS_MAX * sizeof(float) + (size_t)(CPU_ROWS_W * u->K_up * u->each);
 }
 
 /* Four rows of w from `col` on; beyond the last one the last one again. */
@@ -123,7 +136,7 @@ static void point_ahead(const struct run *u, struct cpu_rows_block *b, int block
  * that is not mapped does nothing. */
 static void touch(const struct run *u, int64_t col) {
     if (!u->is_direct || col >= u->O) return;
-    int64_t end = col + TILE_COLS < u->O ? col + TILE_COLS : u->O;
+    int64_t end = col + u->cols < u->O ? col + u->cols : u->O;
     const char *p = row_at(u->r->w, col, u->K), *stop = row_at(u->r->w, end, u->K);
     for (; p < stop; p += TOUCH_BYTES)
         (void)*(volatile const char *)p;
@@ -152,24 +165,21 @@ static void store_row(const struct run *u, float *sums, int64_t row, int64_t col
 static void tile(void *ctx, int64_t number, int thread) {
     const struct run *u = ctx;
     float *sums = cpu_pool_scratch(u->r->pool, thread);
-    char *room = (char *)(sums + CHUNK_ROWS * TILE_COLS);
-    int64_t first = number * TILE_COLS, n = u->O - first < TILE_COLS ? u->O - first : TILE_COLS;
-    /* Where this thread will probably go on. */
-    int64_t next = first + TILE_COLS * cpu_pool_n_threads(u->r->pool);
+    char *room = (char *)(sums + CHUNK_ROWS * TILE_COLS_MAX);
+    int64_t first = number * u->cols, n = u->O - first < u->cols ? u->O - first : u->cols;
     touch(u, first);
-    touch(u, next);
     for (int64_t col = 0; col < n; col += CPU_ROWS_W) {
-        struct cpu_rows_block b = {.K = u->K_up, .out_stride = TILE_COLS};
+        struct cpu_rows_block b = {.K = u->K_up, .out_stride = u->cols};
         point_at_w(u, b.w, first + col, room);
         for (int i = 0; i < u->n_blocks; i++) {
-            point_ahead(u, &b, i, col + CPU_ROWS_W < n ? first + col + CPU_ROWS_W : next);
+            point_ahead(u, &b, i, first + col + CPU_ROWS_W);
             b.x = u->x + block_first(u, i) * u->K_up * u->each;
-            b.out = sums + block_first(u, i) * TILE_COLS + col;
+            b.out = sums + block_first(u, i) * u->cols + col;
             u->r->kernel->block[block_rows(u, i) - 1](&b);
         }
     }
     for (int64_t i = 0; i < u->M; i++)
-        store_row(u, sums + i * TILE_COLS, u->first + i, first, n);
+        store_row(u, sums + i * u->cols, u->first + i, first, n);
 }
 
 enum err cpu_rows_run(const struct cpu_rows *r, struct fail *f) {
@@ -182,6 +192,7 @@ enum err cpu_rows_run(const struct cpu_rows *r, struct fail *f) {
     /* A file may put numbers at any address. */
     u.is_direct =
         r->w->dtype == k->dtype && u.K_up == u.K && (uintptr_t)r->w->data % (uintptr_t)u.each == 0;
+    u.cols = tile_cols(&u);
     if (u.O == 0) return ERR_OK;
     TRY(cpu_pool_reserve(r->pool, tile_bytes(&u), f));
     int64_t most = n_rows < CHUNK_ROWS ? n_rows : CHUNK_ROWS;
@@ -191,7 +202,7 @@ enum err cpu_rows_run(const struct cpu_rows *r, struct fail *f) {
         u.M = n_rows - u.first < CHUNK_ROWS ? n_rows - u.first : CHUNK_ROWS;
         u.n_blocks = (int)((u.M + k->n_x - 1) / k->n_x);
         cpu_pool_run(r->pool, u.n_blocks, arrange_block, &u);
-        cpu_pool_run(r->pool, (u.O + TILE_COLS - 1) / TILE_COLS, tile, &u);
+        cpu_pool_run(r->pool, (u.O + u.cols - 1) / u.cols, tile, &u);
     }
 out:
     return rc;
