@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "engine/engine_adapt.h"
 #include "engine/engine_decode.h"
+#include "engine/engine_expert.h"
 
 enum {
     WEIGHT_BLOCK_BYTES = 256 << 20, /* the end that no tensor fits into costs no memory */
@@ -75,37 +76,12 @@ static enum err check_parts(const struct engine *e, struct fail *f) {
     if (d->patch_size.v[1] != d->patch_size.v[2] || d->patch_size.v[0] != 1)
         return FAIL(f, ERR_UNSUPPORTED, "%.160s: patches of %d x %d x %d", e->folder.path,
                     d->patch_size.v[0], d->patch_size.v[1], d->patch_size.v[2]);
-    const struct dit_config *low = e->dit_low ? &e->dit_low->config : d;
-    if (low->out_channels != d->out_channels || low->in_channels != d->in_channels ||
-        low->head_dim != d->head_dim || low->text_dim != d->text_dim)
-        return FAIL(f, ERR_CORRUPT, "%.160s: the two experts have different sizes", e->folder.path);
     if (e->dit->caps.image_dim && (!e->clip || e->clip->config.width != e->dit->caps.image_dim))
         return FAIL(f, ERR_CORRUPT,
                     "%.140s: the transformer attends to pictures in rows of %d; image_encoder does "
                     "not make them",
                     e->folder.path, e->dit->caps.image_dim);
     return ERR_OK;
-}
-
-/* The transformer, or two. */
-static enum err open_experts(struct engine *e, const struct engine_opts *opts, struct fail *f) {
-    enum err rc = ERR_OK;
-    char path[512];
-    struct lora *lora = NULL;
-    if (opts->n_loras > 0) TRY(lora_open(&lora, opts->loras, opts->n_loras, f));
-    TRY(engine_folder_part(&e->folder, path, "transformer", f));
-    TRY(dit_open(&e->dit, &e->dev, &e->process, path, lora, f));
-    if (e->folder.has_low_expert) {
-        TRY(engine_folder_part(&e->folder, path, "transformer_2", f));
-        TRY(dit_open(&e->dit_low, &e->dev, &e->process, path, lora, f));
-    }
-    if (e->dit->caps.image_dim && e->folder.has_image_encoder) {
-        TRY(engine_folder_part(&e->folder, path, "image_encoder", f));
-        TRY(clip_open(&e->clip, &e->dev, &e->process, path, f));
-    }
-out:
-    lora_close(lora);
-    return rc;
 }
 
 static enum err open_parts(struct engine *e, const struct engine_opts *opts, struct fail *f) {
@@ -115,7 +91,11 @@ static enum err open_parts(struct engine *e, const struct engine_opts *opts, str
     TRY(tokenizer_open(&e->tokenizer, path, f));
     TRY(engine_folder_part(&e->folder, path, "text_encoder", f));
     TRY(text_open(&e->text, &e->dev, &e->process, path, TEXT_BY_SIZE, f));
-    TRY(open_experts(e, opts, f));
+    TRY(engine_expert_open(e, opts, f));
+    if (e->dit->caps.image_dim && e->folder.has_image_encoder) {
+        TRY(engine_folder_part(&e->folder, path, "image_encoder", f));
+        TRY(clip_open(&e->clip, &e->dev, &e->process, path, f));
+    }
     TRY(engine_folder_part(&e->folder, path, "vae", f));
     TRY(vae_open(&e->vae, &e->dev, &e->process, path, f));
     TRY(check_parts(e, f));
@@ -166,8 +146,7 @@ void engine_close(struct engine *e) {
     if (!e) return;
     tokenizer_close(e->tokenizer);
     text_close(e->text);
-    dit_close(e->dit);
-    dit_close(e->dit_low);
+    engine_expert_close(e);
     clip_close(e->clip);
     vae_close(e->vae);
     pool_free(&e->host);
@@ -207,7 +186,8 @@ static double window_bytes(const struct engine *e, const struct canvas *c) {
     engine_latent_dims(e, c, dims);
     struct window_plan plan = engine_window_plan(e, dims[0]);
     int64_t n_windows = window_count(&plan), n = window_at(&plan, n_windows - 1).n;
-    double text = 2 * dit_text_bytes(e->dit, ENGINE_TEXT_ROWS);
+    int n_experts = e->folder.has_low_expert ? 2 : 1;
+    double text = 2 * n_experts * dit_text_bytes(e->dit, ENGINE_TEXT_ROWS);
     double denoise = text + flow_bytes(e->dit, n, dims[1], dims[2]);
     double decode = engine_decode_bytes(e, dims[1], dims[2]);
     if (n_windows > 1 && e->head != WINDOW_HEAD_ENCODE) return denoise + decode;

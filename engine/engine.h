@@ -39,13 +39,18 @@ struct engine_hooks {
     void (*log)(void *ctx, const char *event, const char *text);
 };
 
+/* Of two transformers (Wan 2.2 A14B): keep both loaded, or load each when a run comes to it. */
+enum engine_experts_mode { ENGINE_EXPERTS_AUTO, ENGINE_EXPERTS_BOTH, ENGINE_EXPERTS_ONE };
+
 struct engine_opts {
     const char *device;       /* "cpu" or "ref"; NULL means "cpu" */
     int n_threads;            /* 0 means all cores */
     enum precision precision; /* of the big products; AUTO: the fastest that keeps the picture */
     size_t job_max_bytes;     /* memory of one job beside the weights; 0 means 8 GiB */
-    const struct lora_source *loras; /* added to the transformer while it is read; may be NULL */
-    int n_loras;
+    /* Added to the transformer while it is read, and to the second one of two. May be NULL. */
+    const struct lora_source *loras, *loras_late;
+    int n_loras, n_loras_late;
+    enum engine_experts_mode experts;
     struct engine_hooks hooks;
 };
 

@@ -4,6 +4,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/engine_expert.h"
 #include "engine/mask.h"
 
 /* Words on the device, through the text part of a transformer. */
@@ -72,6 +73,20 @@ out:
     return rc;
 }
 
+/* flow_fetch_fn. */
+static enum err fetch_expert(void *ctx, struct flow_in *in, bool is_late, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct engine_denoise_model *m = ctx;
+    struct engine_experts *x = &m->engine->experts;
+    double scale = is_late ? in->guidance.scale_late : in->guidance.scale;
+    TRY(engine_expert_load(m->engine, is_late, f));
+    if (!x->is_loaded[!is_late]) (is_late ? &in->early : &in->late)->dit = NULL;
+    TRY(ready_expert(m->engine, is_late ? &in->late : &in->early, x->dit[is_late],
+                     is_late ? &m->late : &m->early, m->known, m->words, scale > 1, f));
+out:
+    return rc;
+}
+
 static const enum sampler_kind samplers[ENGINE_SOLVER_COUNT] = {
     [ENGINE_SOLVER_UNIPC] = SAMPLER_UNIPC,
     [ENGINE_SOLVER_EULER] = SAMPLER_EULER,
@@ -118,13 +133,17 @@ enum err engine_denoise_ready(struct engine *e, struct engine_denoise_model *m,
                               struct fail *f) {
     enum err rc = ERR_OK;
     struct flow_in *in = &m->in;
+    m->engine = e;
+    m->known = known;
+    m->words = words;
     *in = (struct flow_in){.guidance = make_guidance(e, params),
                            .boundary = e->folder.boundary * 1000,
+                           .fetch = fetch_expert,
+                           .fetch_ctx = m,
                            .L = dims[0],
                            .h = dims[1],
                            .w = dims[2],
                            .C = dims[3]};
-    bool is_guided = in->guidance.scale > 1, is_late_guided = in->guidance.scale_late > 1;
     if (known) {
         in->extra = known->extra.data;
         in->control = known->control.data;
@@ -132,9 +151,10 @@ enum err engine_denoise_ready(struct engine *e, struct engine_denoise_model *m,
     if (e->dit->caps.extra_channels + e->dit->caps.vace_channels > 0 && !in->extra && !in->control)
         return FAIL(f, ERR_UNSUPPORTED, "%.100s %s: it has to be rendered from given frames",
                     e->caps.name, adapter_name(e->adapter));
-    TRY(ready_expert(e, &in->early, e->dit, &m->early, known, words, is_guided, f));
-    if (e->dit_low)
-        TRY(ready_expert(e, &in->late, e->dit_low, &m->late, known, words, is_late_guided, f));
+    /* What is loaded is made ready now, so that nothing is taken while the run goes on. */
+    for (int i = 0; i < 2; i++)
+        if (e->experts.is_loaded[i]) TRY(fetch_expert(m, in, i > 0, f));
+    if (!in->early.dit && !in->late.dit) TRY(fetch_expert(m, in, false, f));
 out:
     return rc;
 }

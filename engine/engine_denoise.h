@@ -14,6 +14,9 @@ struct engine_denoise_expert {
 struct engine_denoise_model {
     struct engine_denoise_expert early, late;
     struct flow_in in;
+    struct engine *engine;
+    const struct engine_known *known; /* for an expert that comes later; both live as long */
+    const struct engine_words *words;
 };
 
 /* Takes memory from the pool of the job, which the caller rewinds. `dims` are those of the latent;

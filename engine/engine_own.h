@@ -16,6 +16,15 @@
 /* Rows of text that the transformer was trained to see, with padding. */
 enum { ENGINE_TEXT_ROWS = 512 };
 
+/* The transformer, or both of Wan 2.2 A14B: early (much noise) and late. See engine_expert.h. */
+struct engine_experts {
+    struct dit *dit[2]; /* one that is not loaded is only good for its sizes */
+    bool is_loaded[2];
+    bool stays;          /* both fit into memory beside each other */
+    struct pool pool[2]; /* weights of each */
+    struct lora *lora[2];
+};
+
 struct engine {
     struct engine_folder folder;
     struct engine_caps caps;
@@ -28,8 +37,9 @@ struct engine {
     struct pool_budget job_budget;  /* of job, step and host together */
     struct tokenizer *tokenizer;
     struct text *text;
-    struct dit *dit, *dit_low; /* the second expert, or NULL */
-    struct clip *clip;         /* of models that attend to pictures, or NULL */
+    struct engine_experts experts;
+    struct dit *dit;   /* the early expert: sizes are those of both */
+    struct clip *clip; /* of models that attend to pictures, or NULL */
     enum adapter_kind adapter;
     struct vae *vae;
     struct engine_pace_clip *pace; /* while engine_render() runs, or NULL */

@@ -35,7 +35,7 @@ static enum err take_volume(struct flow *fl, struct tensor *out, const float *ho
     if (channels == 0) return ERR_OK;
     if (!host) return FAIL(f, ERR_BUG, "nothing for the %d channels of the model", channels);
     TRY(pool_take_4d(pool, out, fl->in.L, fl->in.h, fl->in.w, channels, f));
-    op_upload(fl->in.early.dit->dev, out, host);
+    op_upload(fl->dev, out, host);
 out:
     return rc;
 }
@@ -43,14 +43,15 @@ out:
 enum err flow_make(struct flow *fl, const struct flow_in *in, struct pool *pool, struct pool *step,
                    struct fail *f) {
     enum err rc = ERR_OK;
-    const struct dit_config *c = &in->early.dit->config;
-    *fl = (struct flow){.in = *in, .step = step};
+    struct dit *d = in->early.dit ? in->early.dit : in->late.dit; /* the sizes are those of both */
+    const struct dit_config *c = &d->config;
+    *fl = (struct flow){.in = *in, .dev = d->dev, .step = step};
     if (in->C != c->out_channels)
         return FAIL(f, ERR_INPUT, "latents of %lld channels; the model has %d", (long long)in->C,
                     c->out_channels);
-    TRY(dit_shape_make(in->early.dit, &fl->shape, in->L, in->h, in->w, pool, f));
+    TRY(dit_shape_make(d, &fl->shape, in->L, in->h, in->w, pool, f));
     TRY(take_buffers(fl, pool, f));
-    const struct dit_caps *caps = &in->early.dit->caps;
+    const struct dit_caps *caps = &d->caps;
     TRY(take_volume(fl, &fl->extra, in->extra, caps->extra_channels, pool, f));
     TRY(take_volume(fl, &fl->volume, in->control, caps->vace_channels, pool, f));
     fl->control.volume = &fl->volume;
@@ -73,7 +74,7 @@ static enum err fill_times(struct flow *fl, const struct flow_when *when, struct
         if (i == t->n) t->value[t->n++] = now;
         fl->index_host[token] = i;
     }
-    op_upload(fl->in.early.dit->dev, &fl->index, fl->index_host);
+    op_upload(fl->dev, &fl->index, fl->index_host);
     t->index = t->n > 1 ? &fl->index : NULL;
     return ERR_OK;
 }
@@ -81,18 +82,18 @@ static enum err fill_times(struct flow *fl, const struct flow_when *when, struct
 /* The latent as the model shall see it: from frame `roll` on, then those before. */
 static void upload(struct flow *fl, const float *x, int64_t roll) {
     struct tensor head = tensor_rows(&fl->latent, 0, fl->in.L - roll);
-    op_upload(fl->in.early.dit->dev, &head, x + roll * fl->frame_values);
+    op_upload(fl->dev, &head, x + roll * fl->frame_values);
     if (roll == 0) return;
     struct tensor tail = tensor_rows(&fl->latent, fl->in.L - roll, roll);
-    op_upload(fl->in.early.dit->dev, &tail, x);
+    op_upload(fl->dev, &tail, x);
 }
 
 static void download(struct flow *fl, float *v, int64_t roll) {
     struct tensor head = tensor_rows(&fl->velocity, 0, fl->in.L - roll);
-    op_download(fl->in.early.dit->dev, v + roll * fl->frame_values, &head);
+    op_download(fl->dev, v + roll * fl->frame_values, &head);
     if (roll == 0) return;
     struct tensor tail = tensor_rows(&fl->velocity, fl->in.L - roll, roll);
-    op_download(fl->in.early.dit->dev, v, &tail);
+    op_download(fl->dev, v, &tail);
 }
 
 static enum err forward(struct flow *fl, float *v, const struct flow_expert *e,
@@ -125,14 +126,16 @@ enum err flow_at(struct flow *fl, float *v, const float *x, const struct flow_wh
                  struct fail *f) {
     enum err rc = ERR_OK;
     const struct guidance *g = &fl->in.guidance;
-    bool is_late = fl->in.late.dit && when->t < fl->in.boundary;
+    bool is_late = when->t < fl->in.boundary;
     const struct flow_expert *e = is_late ? &fl->in.late : &fl->in.early;
     double scale = guidance_scale(g, when->sigma, is_late);
-    ASSERT(when->roll >= 0 && when->roll < fl->in.L && (scale <= 1 || e->negative));
+    ASSERT(when->roll >= 0 && when->roll < fl->in.L);
     if (guidance_is_still(g, when->step)) {
         memset(v, 0, (size_t)fl->n_values * sizeof *v);
         return ERR_OK;
     }
+    if (!e->dit) TRY(fl->in.fetch(fl->in.fetch_ctx, &fl->in, is_late, f));
+    ASSERT(e->dit && (scale <= 1 || e->negative));
     TRY(fill_times(fl, when, f));
     upload(fl, x, when->roll);
     TRY(forward(fl, v, e, e->words, when->roll, f));

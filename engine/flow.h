@@ -15,9 +15,17 @@ struct flow_expert {
     const struct dit_pictures *pictures;     /* of a model that attends to some, else NULL */
 };
 
+struct flow_in;
+/* Loads one of two experts and fills in->early or in->late; when the other had to go for it, its
+ * dit becomes NULL. */
+typedef enum err (*flow_fetch_fn)(void *ctx, struct flow_in *in, bool is_late, struct fail *f);
+
 struct flow_in {
-    struct flow_expert early, late; /* late.dit NULL: one for all */
-    double boundary;                /* early works while t >= boundary, late below */
+    /* One of them is there; for a dit that is NULL and wanted `fetch` is called. */
+    struct flow_expert early, late;
+    double boundary;     /* early works while t >= boundary, late below; 0: early for all */
+    flow_fetch_fn fetch; /* NULL when nothing is missing */
+    void *fetch_ctx;
     struct guidance guidance;
     int64_t L, h, w, C; /* of the latent */
     /* Host volumes of a model that reads them (its caps), else NULL. */
@@ -35,6 +43,7 @@ struct flow_when {
 
 struct flow {
     struct flow_in in;
+    struct device *dev;
     struct pool *step;
     int64_t n_values, n_tokens, frame_values;
     float *u; /* host */
