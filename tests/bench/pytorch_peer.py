@@ -4,7 +4,8 @@
         [--threads N] [--dtype bfloat16] [--variant plain|compile|channels_last]
 
 Commands and answers are those of bench_engine.c: "run" answers {"seconds":S,"cpu_seconds":S,"rss_bytes":B}.
-`compile` compiles the repeated blocks with torch.compile; the first run then takes minutes.
+A short pass warms up before the first. `compile` compiles the repeated blocks with torch.compile; the first run then
+takes minutes.
 """
 import argparse
 import json
@@ -34,6 +35,8 @@ def open_dit(o):
     t = torch.tensor([500.0])
     if o.variant == "compile":
         m.compile_repeated_blocks(fullgraph=True)
+    else:
+        m(x[:, :, :1], t, words)
     return lambda: m(x, t, words, return_dict=False)[0]
 
 
@@ -47,6 +50,8 @@ def open_decode(o):
     if o.variant == "compile":
         m.decoder.compile()
     x = latent(o, c.z_dim, 16 if c.z_dim == 48 else 8).to(o.dtype)
+    if o.variant != "compile":
+        m.decode(x[:, :, :1, :8, :8])
     return lambda: m.decode(x, return_dict=False)[0]
 
 
