@@ -89,7 +89,7 @@ static enum err run_steps(struct job *j, float *out, struct pool *pool, struct p
                           struct fail *f) {
     enum err rc = ERR_OK;
     const struct flow_in *in = j->in;
-    const int *p = in->early.dit->config.patch_size.v;
+    const int *p = flow_dit(in)->config.patch_size.v;
     j->grid = (struct mask_grid){in->L, in->h, in->w, p[0], p[1], p[2]};
     j->n_values = in->L * in->h * in->w * in->C;
     TRY(flow_make(&j->flow, in, pool, step, f));

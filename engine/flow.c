@@ -40,10 +40,14 @@ out:
     return rc;
 }
 
+struct dit *flow_dit(const struct flow_in *in) {
+    return in->early.dit ? in->early.dit : in->late.dit;
+}
+
 enum err flow_make(struct flow *fl, const struct flow_in *in, struct pool *pool, struct pool *step,
                    struct fail *f) {
     enum err rc = ERR_OK;
-    struct dit *d = in->early.dit ? in->early.dit : in->late.dit; /* the sizes are those of both */
+    struct dit *d = flow_dit(in);
     const struct dit_config *c = &d->config;
     *fl = (struct flow){.in = *in, .dev = d->dev, .step = step};
     if (in->C != c->out_channels)

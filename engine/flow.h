@@ -33,6 +33,9 @@ struct flow_in {
     const float *control; /* [L,h,w,vace_channels] */
 };
 
+/* One that is there: the sizes are those of both. */
+struct dit *flow_dit(const struct flow_in *in);
+
 /* Where in the run a velocity is asked. */
 struct flow_when {
     int step;
