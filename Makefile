@@ -97,7 +97,7 @@ mutate: ## every mutant of the job functions must be caught by the simulator
 
 bench: ## benchmarks, one JSON object a line; BENCH="dit_step text_encode" selects (tests/bench/bench.py --list)
 	@tools/install.sh bench >&2
-	@$(MAKE) --no-print-directory -j2 all tests-built $(B)/bench_engine >&2
+	@$(MAKE) --no-print-directory -j2 all tests-built $(B)/bench_engine $(B)/bench_tasks >&2
 	@tools/bench.sh $(B) $(BENCH)
 
 sanitize: ## unit and parity tests and short clips under ASan with UBSan, then under TSan
@@ -155,8 +155,9 @@ endef
 $(foreach t,$(patsubst $(B)/%,%,$(UNIT)),$(eval $(call test_rule,$(t))))
 $(B)/libtestlib.a: $(LIB_OBJ)
 
-# What the benchmarks ask: parts of a model, one at a time.
-$(B)/bench_engine: $(call obj,$(wildcard tests/bench/*.c)) $(call lib,engine base)
+# What the benchmarks ask: parts of a model, one at a time, and tasks on a whole one.
+BENCH_OBJ := $(call obj,$(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c)))
+$(B)/bench_%: $(B)/tests/bench/bench_%.o $(BENCH_OBJ) $(call lib,engine base)
 	$(link)
 
 $(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) $(sort $(wildcard migrations/*.lua)) tools/embed.sh
