@@ -30,7 +30,7 @@ LDFLAGS += $(SANITIZE) -Wl,-z,relro,-z,now -Wl,--as-needed
 LDLIBS  += $(PKG_LIBS) -lm -ldl -pthread
 
 # The world must give the same bytes everywhere: no fused multiply-add, no reassociation.
-CFLAGS_train/world := $(if $(filter release,$(MODE)),-O3) -ffp-contract=off
+CFLAGS_train/world := $(if $(filter release,$(MODE)),-O3) -ffp-contract=off -fno-math-errno -fno-trapping-math
 CFLAGS_engine      := $(if $(filter release,$(MODE)),-O3)
 
 # One short line a file; V=1 shows the commands.

@@ -17,6 +17,7 @@ import numpy as np
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORLDGEN = os.environ.get("WORLDGEN", os.path.join(HERE, "..", "build", "release", "worldgen"))
 HEADER = struct.Struct("<4sIQHHHHfIIIIIIIII")
+RECORD, WORLD = 2, 2  # versions of the record and of the world: see train/world/world.h
 HELD = 1 << 40
 CAPTIONS = ("short_en", "long_en", "short_zh", "long_zh")
 
@@ -31,8 +32,8 @@ def read_exactly(f, n):
 def read_record(f):
     h = HEADER.unpack(read_exactly(f, HEADER.size))
     magic, version, seed, w, hh, t, ch, fps = h[:8]
-    if magic != b"MWLD" or version != 1:
-        raise ValueError(f"not a world record of version 1: {magic} {version}")
+    if magic != b"MWLD" or version != RECORD or h[16] != WORLD:
+        raise ValueError(f"not a record of version {RECORD} of world {WORLD}: {magic} {version} {h[16]}")
     lengths = h[8:15]
     rgb = np.frombuffer(read_exactly(f, lengths[0]), np.uint8).reshape(t, hh, w, ch)
     texts = [read_exactly(f, n).decode() for n in lengths[1:6]]
@@ -43,12 +44,14 @@ def read_record(f):
     return r
 
 
-def records(seed, count, w, h, frames, fps=12, held_out=False, ids=False):
+def records(seed, count, w, h, frames, fps=12, held_out=False, ids=False, hero=None, turn=0.0):
     """Yields `count` records, seeds seed, seed+1, ... in this order."""
     cmd = [WORLDGEN, "--serve", "--seed", str(seed), "--count", str(count), "--size", f"{w}x{h}",
            "--frames", str(frames), "--fps", str(fps)]
     cmd += ["--held-out"] if held_out else []
     cmd += ["--ids"] if ids else []
+    cmd += ["--hero", hero] if hero else []
+    cmd += ["--turn", str(turn)] if turn else []
     p = subprocess.Popen(cmd, stdout=subprocess.PIPE)
     try:
         for _ in range(count):

@@ -18,7 +18,7 @@ static inline int random_scene_is_directed(int action) {
            action == WORLD_ACTION_WALK || action == WORLD_ACTION_RUN ||
            action == WORLD_ACTION_FLY || action == WORLD_ACTION_SAIL ||
            action == WORLD_ACTION_COLLIDE || action == WORLD_ACTION_BEHIND ||
-           action == WORLD_ACTION_LEAVE;
+           action == WORLD_ACTION_LEAVE || action == WORLD_ACTION_THROW;
 }
 
 static inline void random_scene_entity(struct scene *s, int i, uint64_t *r) {
@@ -30,9 +30,13 @@ static inline void random_scene_entity(struct scene *s, int i, uint64_t *r) {
     e->size = (uint8_t)random_scene_below(r, WORLD_SIZE_COUNT);
     e->material = (uint8_t)random_scene_below(r, WORLD_MATERIAL_COUNT);
     e->action = (uint8_t)random_scene_below(r, WORLD_ACTION_EATEN);
+    if (e->cls == WORLD_CLASS_BALL && random_scene_below(r, 8) == 0) e->action = WORLD_ACTION_THROW;
     if (e->cls == WORLD_CLASS_BURGER && random_scene_below(r, 2)) e->action = WORLD_ACTION_EATEN;
     if (e->cls == WORLD_CLASS_CANVAS && random_scene_below(r, 2)) e->action = WORLD_ACTION_PAINTED;
-    if (e->action == WORLD_ACTION_COLLIDE && (i > 0 || s->n_ent < 2))
+    if (e->cls == WORLD_CLASS_PIRATE_SHIP && random_scene_below(r, 2))
+        e->action = WORLD_ACTION_BATTLE;
+    if ((e->action == WORLD_ACTION_COLLIDE || e->action == WORLD_ACTION_BATTLE) &&
+        (i > 0 || s->n_ent < 2))
         e->action = WORLD_ACTION_STAND;
     if (random_scene_is_directed(e->action)) e->dir = random_scene_below(r, 2) ? 1 : -1;
     if (e->action == WORLD_ACTION_BEHIND) s->has_wall = 1;
@@ -55,10 +59,16 @@ static inline struct scene random_scene(uint64_t seed) {
     s.cam.kind = (uint8_t)random_scene_below(r, WORLD_CAMERA_COUNT);
     if (s.cam.kind != WORLD_CAMERA_STATIC && s.cam.kind < WORLD_CAMERA_FPV)
         s.cam.dir = random_scene_below(r, 2) ? 1 : -1;
+    s.n_view = s.style == WORLD_STYLE_PLAIN && random_scene_below(r, 3) == 0
+                   ? (uint8_t)(2 * (1 + random_scene_below(r, 2)))
+                   : 1;
+    if (s.cam.kind == WORLD_CAMERA_PLAYER) s.n_move = (uint8_t)random_scene_below(r, 5);
+    for (int i = 0; i < s.n_move; i++)
+        s.move[i].kind = (uint8_t)random_scene_below(r, WORLD_MOVE_COUNT);
     s.n_event = random_scene_below(r, 8) == 0 ? 2 : 0;
     for (int i = 0; i < s.n_event; i++)
         s.event[i].kind = (uint8_t)random_scene_below(r, WORLD_EVENT_COUNT);
-    s.n_ent = (uint8_t)random_scene_below(r, 5);
+    s.n_ent = (uint8_t)random_scene_below(r, s.n_move ? 2 : 5);
     for (int i = 0; i < s.n_ent; i++)
         random_scene_entity(&s, i, r);
     return s;

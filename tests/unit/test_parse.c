@@ -66,7 +66,7 @@ static const struct prompt {
      WORLD_TIME_NIGHT, NO, NO, 1, WORLD_CLASS_RED_COAT_WOMAN, NO, WORLD_ACTION_WALK, 0},
     {"Photorealistic closeup video of two pirate ships battling each other as they sail inside a "
      "cup of coffee.",
-     WORLD_ENV_COFFEE_CUP, NO, NO, NO, 2, WORLD_CLASS_PIRATE_SHIP, NO, WORLD_ACTION_COLLIDE, 0},
+     WORLD_ENV_COFFEE_CUP, NO, NO, NO, 2, WORLD_CLASS_PIRATE_SHIP, NO, WORLD_ACTION_BATTLE, 0},
     {"a stylish woman walks down a Tokyo street filled with warm glowing neon and animated city "
      "signage, sunglasses",
      WORLD_ENV_NEON_STREET, NO, NO, NO, 1, WORLD_CLASS_RED_COAT_WOMAN, NO, WORLD_ACTION_WALK, 1},
@@ -90,7 +90,7 @@ static const struct prompt {
     {"穿红大衣的女人夜晚走在东京的霓虹街道上", WORLD_ENV_NEON_STREET, WORLD_TIME_NIGHT, NO, NO, 1,
      WORLD_CLASS_RED_COAT_WOMAN, NO, WORLD_ACTION_WALK, 0},
     {"两艘海盗船在咖啡杯里战斗，镜头慢慢推近", WORLD_ENV_COFFEE_CUP, NO, NO, WORLD_CAMERA_DOLLY, 2,
-     WORLD_CLASS_PIRATE_SHIP, NO, WORLD_ACTION_COLLIDE, 0},
+     WORLD_CLASS_PIRATE_SHIP, NO, WORLD_ACTION_BATTLE, 0},
     {"紫色的大象", NO, NO, NO, NO, 0, 0, 0, 0, 1},
     {"a 红色 ball 弹跳", NO, NO, NO, NO, 1, WORLD_CLASS_BALL, WORLD_COLOUR_RED, WORLD_ACTION_BOUNCE,
      0},

@@ -120,8 +120,11 @@ static void put_adjective(struct draft *d, enum lexicon_slot slot, int value, in
     put_gap(d);
 }
 
-/* Some things wear their colour: a person in red clothes. A canvas shows it only when painted. */
-static int has_colour_before(enum caption_lang lang, int cls) {
+/* Some things wear their colour: a person in red clothes. A canvas shows it only when painted. A
+ * picture without colours has none to speak of. */
+static int has_colour_before(const struct draft *d, int cls) {
+    enum caption_lang lang = d->lang;
+    if (d->s->style == WORLD_STYLE_BLACK_WHITE) return 0;
     if (cls == WORLD_CLASS_PERSON) return lang == CAPTION_ZH;
     return cls != WORLD_CLASS_CANVAS && world_own_colour((enum world_class)cls) < 0;
 }
@@ -134,7 +137,7 @@ static void put_attributes(struct draft *d, const struct world_entity *e) {
     put_adjective(d, LEXICON_SIZE, e->size, e->size == WORLD_SIZE_MEDIUM ? usual : other);
     if (!is_dull || !is_alive(e->cls))
         put_adjective(d, LEXICON_MATERIAL, e->material, is_dull ? usual : other);
-    if (!has_colour_before(d->lang, e->cls) || !draw_percent(d, d->is_brief ? 80 : 100)) return;
+    if (!has_colour_before(d, e->cls) || !draw_percent(d, d->is_brief ? 80 : 100)) return;
     if (e->cls == WORLD_CLASS_PERSON) put_str(d, "穿");
     put_adjective(d, LEXICON_COLOUR, e->colour, 100);
     if (e->cls == WORLD_CLASS_PERSON) put_str(d, "衣服的");
@@ -143,6 +146,7 @@ static void put_attributes(struct draft *d, const struct world_entity *e) {
 /* " in red clothes" after a new person. */
 static void put_clothes(struct draft *d, const struct world_entity *e) {
     if (d->lang != CAPTION_EN || e->cls != WORLD_CLASS_PERSON) return;
+    if (d->s->style == WORLD_STYLE_BLACK_WHITE) return;
     if (!draw_percent(d, d->is_brief ? 60 : 100)) return;
     put_str(d, " in ");
     put_adjective(d, LEXICON_COLOUR, e->colour, 100);
@@ -194,7 +198,7 @@ static void put_known(struct draft *d, int i) {
     const struct world_entity *e = &d->s->ent[i];
     int n_class, n_colour, order;
     count_alike(d->s, i, &n_class, &n_colour, &order);
-    int has_colour = has_colour_before(d->lang, e->cls) && e->cls != WORLD_CLASS_PERSON;
+    int has_colour = has_colour_before(d, e->cls) && e->cls != WORLD_CLASS_PERSON;
     int has_order = n_class > 0 && (n_colour > 0 || !has_colour);
     if (!has_order || d->lang == CAPTION_EN) put_word(d, LEXICON_ARTICLE, 1, e->cls);
     put_gap(d);
@@ -231,7 +235,11 @@ static int is_special(int action) {
            action == WORLD_ACTION_LEAVE;
 }
 
-/* What a collision runs into. */
+static int has_target(int action) {
+    return action == WORLD_ACTION_COLLIDE || action == WORLD_ACTION_BATTLE;
+}
+
+/* What a collision runs into and a battle is fought with. */
 static int find_target(const struct scene *s, int i) {
     return i == 0 && s->n_ent > 1 ? 1 : -1;
 }
@@ -249,7 +257,7 @@ static void put_move(struct draft *d, int i, enum lexicon_slot slot) {
 /* " in blue paint": the canvas itself is white. */
 static void put_paint(struct draft *d, const struct world_entity *e) {
     static const char *const with[CAPTION_LANG_COUNT] = {" in ", "，用的是"};
-    if (world_own_colour(WORLD_CLASS_CANVAS) >= 0 || (d->is_brief && draw_percent(d, 40))) return;
+    if (d->s->style == WORLD_STYLE_BLACK_WHITE || (d->is_brief && draw_percent(d, 40))) return;
     put_str(d, with[d->lang]);
     put_adjective(d, LEXICON_COLOUR, e->colour, 100);
     put_word(d, LEXICON_TINT, 1, LEXICON_ANY);
@@ -261,7 +269,7 @@ static void put_verb(struct draft *d, int i, enum lexicon_slot slot) {
     if (is_special(e->action)) put_move(d, i, slot);
     put_slot(d, slot, e->action, e->cls, e->dir);
     if (e->cls == WORLD_CLASS_CANVAS && e->action == WORLD_ACTION_PAINTED) put_paint(d, e);
-    int target = e->action == WORLD_ACTION_COLLIDE ? find_target(d->s, i) : -1;
+    int target = has_target(e->action) ? find_target(d->s, i) : -1;
     if (target < 0) return;
     put_gap(d);
     put_noun(d, target);
@@ -271,7 +279,7 @@ static void put_verb(struct draft *d, int i, enum lexicon_slot slot) {
 
 static void put_plural(struct draft *d) {
     const struct world_entity *e = &d->s->ent[0];
-    if (has_colour_before(d->lang, e->cls) && e->cls != WORLD_CLASS_PERSON &&
+    if (has_colour_before(d, e->cls) && e->cls != WORLD_CLASS_PERSON &&
         d->s->ent[1].colour == e->colour)
         put_adjective(d, LEXICON_COLOUR, e->colour, 60);
     put_word(d, d->lang == CAPTION_EN ? LEXICON_PLURAL : LEXICON_CLASS, e->cls, LEXICON_ANY);
@@ -312,6 +320,8 @@ static void put_mark(struct draft *d, char mark) {
     case 'S': put_word(d, LEXICON_STYLE, s->style, LEXICON_ANY); break;
     case 'L': put_word(d, LEXICON_LOOP, 1, LEXICON_ANY); break;
     case 'H': put_word(d, LEXICON_WALL, 1, LEXICON_ANY); break;
+    case 'X': put_word(d, LEXICON_PLAY, s->move[d->i].kind, LEXICON_ANY); break;
+    case 'Y': put_word(d, LEXICON_VIEWS, s->n_view, LEXICON_ANY); break;
     case 'O': put_word(d, LEXICON_EMPTY, 1, LEXICON_ANY); break;
     default: ASSERT(0); /* no template has another mark */
     }
@@ -356,10 +366,10 @@ static enum caption_part choose_part(struct draft *d, int i, int last) {
 
 static void say_subjects(struct draft *d) {
     const struct scene *s = d->s;
-    if (s->n_ent == 0)
-        say(d, CAPTION_PART_EMPTY, 0);
-    else
+    if (s->n_ent > 0)
         say(d, CAPTION_PART_HERO, 0);
+    else if (s->n_move == 0)
+        say(d, CAPTION_PART_EMPTY, 0);
     for (int i = 1; i < s->n_ent; i++)
         say(d, choose_part(d, i, i - 1), i);
     for (int i = 0; i < s->n_ent; i++) /* relations to a thing that is named later */
@@ -367,9 +377,12 @@ static void say_subjects(struct draft *d) {
             say(d, CAPTION_PART_STANDS, i);
 }
 
-/* Bites and strokes are said by their actions. */
+/* Bites and strokes are said by their actions, what a player does by its moves. */
 static void say_events(struct draft *d) {
     unsigned said = 0;
+    for (int i = 0; i < d->s->n_move; i++)
+        say(d, i ? CAPTION_PART_MOVE_NEXT : CAPTION_PART_MOVE, i);
+    if (d->s->n_move) return;
     for (int i = 0; i < d->s->n_event; i++) {
         int kind = d->s->event[i].kind;
         if ((kind != WORLD_EVENT_DIG && kind != WORLD_EVENT_PLACE) || (said & (1u << kind)))
@@ -395,7 +408,7 @@ static void say_frame(struct draft *d) {
         order[k + 1] = first;
     }
     for (int i = 0; i < 3; i++)
-        if (order[i] != CAPTION_PART_PLACE || d->s->n_ent > 0) say(d, order[i], 0);
+        if (order[i] != CAPTION_PART_PLACE || d->s->n_ent + d->s->n_move > 0) say(d, order[i], 0);
 }
 
 static void draft_long(struct draft *d) {
@@ -405,22 +418,31 @@ static void draft_long(struct draft *d) {
     if (s->has_wall && !has_behind(s)) say(d, CAPTION_PART_WALL, 0);
     say_frame(d);
     if (s->style != WORLD_STYLE_PLAIN || draw_percent(d, 40)) say(d, CAPTION_PART_STYLE, 0);
+    if (s->n_view > 1) say(d, CAPTION_PART_VIEWS, 0);
     if (s->is_loop) say(d, CAPTION_PART_LOOP, 0);
 }
 
 /* ---- short captions ---- */
 
+/* Style and split are always said: a short prompt must not get them by chance. */
 static enum caption_part choose_brief(struct draft *d) {
     const struct scene *s = d->s;
     const struct world_entity *a = &s->ent[0], *b = &s->ent[1];
-    if (s->n_ent == 0) return CAPTION_PART_BRIEF_VIEW;
+    int has_style = s->style != WORLD_STYLE_PLAIN;
+    if (s->n_move > 0 && (s->n_ent == 0 || draw_percent(d, 50)))
+        return has_style ? CAPTION_PART_BRIEF_PLAY_STYLE : CAPTION_PART_BRIEF_PLAY;
+    if (s->n_ent == 0) return has_style ? CAPTION_PART_BRIEF_VIEW_STYLE : CAPTION_PART_BRIEF_VIEW;
+    if (has_style) return CAPTION_PART_BRIEF_STYLE;
+    if (s->n_view > 1) return CAPTION_PART_BRIEF_SPLIT;
+    if (s->n_ent == 2 && a->action == WORLD_ACTION_BATTLE && a->cls == b->cls &&
+        a->cls == WORLD_CLASS_PIRATE_SHIP && draw_percent(d, 75))
+        return CAPTION_PART_BRIEF_BATTLE;
     if (s->n_ent == 2 && a->cls == b->cls && a->action == b->action && a->dir == b->dir &&
         draw_percent(d, 60))
         return CAPTION_PART_BRIEF_TWO;
     if (s->n_ent > 1 && b->rel != WORLD_RELATION_NONE && b->rel_to == 0 && draw_percent(d, 20))
         return CAPTION_PART_BRIEF_PAIR;
     if (s->weather != WORLD_WEATHER_CLEAR && draw_percent(d, 35)) return CAPTION_PART_BRIEF_AIR;
-    if (s->style != WORLD_STYLE_PLAIN && draw_percent(d, 35)) return CAPTION_PART_BRIEF_STYLE;
     if (a->dir && !is_special(a->action) && a->action != WORLD_ACTION_SPIN && draw_percent(d, 45))
         return CAPTION_PART_BRIEF_MOVE;
     return CAPTION_PART_BRIEF;
@@ -428,8 +450,13 @@ static enum caption_part choose_brief(struct draft *d) {
 
 static void draft_short(struct draft *d) {
     enum caption_part part = choose_brief(d);
+    int is_play = part == CAPTION_PART_BRIEF_PLAY || part == CAPTION_PART_BRIEF_PLAY_STYLE;
     d->is_brief = 1;
-    say(d, part, part == CAPTION_PART_BRIEF_PAIR);
+    say(d, part, is_play ? draw_below(d, d->s->n_move) : part == CAPTION_PART_BRIEF_PAIR);
+    if (d->s->n_view > 1) {
+        put_str(d, d->lang == CAPTION_EN ? ", " : "，");
+        put_mark(d, 'Y');
+    }
     if (draw_percent(d, 30)) put_str(d, d->lang == CAPTION_EN ? "." : "。");
 }
 
@@ -487,7 +514,8 @@ static void make_draft(struct draft *d, enum caption_kind kind, uint64_t seed, i
                (uint64_t)attempt * 0xd1342543de82ef95u + (uint64_t)kind * 2 + (uint64_t)d->lang;
     draw(d);
     draw(d);
-    d->has_detail = d->s->n_ent == 0 || draw_percent(d, d->s->n_ent == 1 ? 80 : 40);
+    d->has_detail =
+        d->s->n_ent == 0 || draw_percent(d, d->s->n_ent == 1 && d->s->n_move < 2 ? 80 : 40);
     if (kind == CAPTION_LONG)
         draft_long(d);
     else

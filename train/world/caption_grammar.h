@@ -9,6 +9,7 @@
  *   $Q place of a movement   $O nothing else
  *   $T time    $W weather clause           $A weather adjunct            $U event clause
  *   $C camera  $S style   $L loop clause   $H wall clause
+ *   $X what a player does   $Y how the picture is split
  * Sentences of English get their capital letter from caption.c. */
 #ifndef TRAIN_WORLD_CAPTION_GRAMMAR_H
 #define TRAIN_WORLD_CAPTION_GRAMMAR_H
@@ -28,13 +29,21 @@ enum caption_part {
     CAPTION_PART_CAMERA,
     CAPTION_PART_STYLE,
     CAPTION_PART_LOOP,
-    CAPTION_PART_BRIEF,       /* short captions: one entity */
-    CAPTION_PART_BRIEF_MOVE,  /* one entity that goes somewhere */
-    CAPTION_PART_BRIEF_TWO,   /* two entities of one kind that do the same */
-    CAPTION_PART_BRIEF_PAIR,  /* an entity that stands relative to another */
-    CAPTION_PART_BRIEF_AIR,   /* one entity, weather worth a word */
-    CAPTION_PART_BRIEF_STYLE, /* one entity, style worth a word */
-    CAPTION_PART_BRIEF_VIEW,  /* no entity */
+    CAPTION_PART_MOVE,      /* the first thing a player does */
+    CAPTION_PART_MOVE_NEXT, /* and what comes after it */
+    CAPTION_PART_VIEWS,
+    CAPTION_PART_BRIEF,        /* short captions: one entity */
+    CAPTION_PART_BRIEF_MOVE,   /* one entity that goes somewhere */
+    CAPTION_PART_BRIEF_TWO,    /* two entities of one kind that do the same */
+    CAPTION_PART_BRIEF_PAIR,   /* an entity that stands relative to another */
+    CAPTION_PART_BRIEF_AIR,    /* one entity, weather worth a word */
+    CAPTION_PART_BRIEF_STYLE,  /* one entity, style worth a word */
+    CAPTION_PART_BRIEF_BATTLE, /* two of a kind that fight each other */
+    CAPTION_PART_BRIEF_SPLIT,  /* one entity; the split is said after it */
+    CAPTION_PART_BRIEF_VIEW,   /* no entity */
+    CAPTION_PART_BRIEF_VIEW_STYLE,
+    CAPTION_PART_BRIEF_PLAY, /* one thing that a player does */
+    CAPTION_PART_BRIEF_PLAY_STYLE,
     CAPTION_PART_COUNT
 };
 

@@ -156,24 +156,40 @@ static int skip_bites(const struct solid *k, struct vec o, struct vec d, struct 
 }
 
 static struct vec to_frame(const struct solid *s, struct vec p) {
-    return num_vec(num_dot(p, s->ax), num_dot(p, s->ay), num_dot(p, s->az));
+    return num_vec(num_dot(p, s->ux), num_dot(p, s->uy), num_dot(p, s->uz));
 }
 
 static struct vec to_world(const struct solid *s, struct vec u) {
     return num_add(num_add(num_mul(s->ax, u.x), num_mul(s->ay, u.y)), num_mul(s->az, u.z));
 }
 
-/* The span of the ray inside the solid, bites not yet taken out; s->n is of the unit frame and
- * gets its length back by *inv. 0 when nothing of it is in front of the eye and before `limit`. */
-static int span_ray(const struct solid *k, struct vec o, struct vec d, float limit, struct span *s,
-                    struct vec *inv) {
+/* A normal of the ray's frame, back in the world. */
+static struct vec normal_to_world(const struct solid *s, struct vec n) {
+    return num_unit(
+        num_add(num_add(num_mul(s->ux, n.x), num_mul(s->uy, n.y)), num_mul(s->uz, n.z)));
+}
+
+static float bound_of(const struct solid *k) {
+    float x = num_abs(k->h.x), y = k->h.y, z = k->h.z;
+    if (x + y + z <= 0) return 0;
+    if (k->kind == GEOMETRY_SPHERE) return num_max(x, num_max(y, z)) * 1.001f;
+    if (k->kind == GEOMETRY_CAPSULE) return (x + y) * 1.001f;
+    return sqrtf(x * x + y * y + z * z) * 1.001f;
+}
+
+void geometry_ready(struct solid *k) {
+    int is_plain = k->kind == GEOMETRY_CAPSULE || !(k->h.y > 0);
+    k->bound = bound_of(k);
+    k->ux = is_plain ? k->ax : num_mul(k->ax, 1 / k->h.x);
+    k->uy = is_plain ? k->ay : num_mul(k->ay, 1 / k->h.y);
+    k->uz = is_plain ? k->az : num_mul(k->az, 1 / k->h.z);
+}
+
+/* The span of the ray inside the solid, bites not yet taken out; s->n is of the ray's frame. 0 when
+ * nothing of it is in front of the eye and before `limit`. */
+static int span_ray(const struct solid *k, struct vec o, struct vec d, float limit,
+                    struct span *s) {
     struct vec q = to_frame(k, num_sub(o, k->c)), e = to_frame(k, d);
-    *inv = num_vec(1, 1, 1);
-    if (k->kind != GEOMETRY_CAPSULE) {
-        *inv = num_vec(1 / k->h.x, 1 / k->h.y, 1 / k->h.z);
-        q = num_each(q, *inv);
-        e = num_each(e, *inv);
-    }
     if (!span_of(s, k, q, e)) return 0;
     if (k->cut_hi < 1 && !clip(s, num_vec(0, 1, 0), k->cut_hi, q, e)) return 0;
     if (k->cut_lo > -1 && !clip(s, num_vec(0, -1, 0), -k->cut_lo, q, e)) return 0;
@@ -182,10 +198,10 @@ static int span_ray(const struct solid *k, struct vec o, struct vec d, float lim
 
 int geometry_hit(const struct solid *k, struct vec o, struct vec d, struct hit *hit) {
     struct span s;
-    struct vec n, inv;
-    if (!span_ray(k, o, d, hit->t, &s, &inv)) return 0;
+    struct vec n;
+    if (!span_ray(k, o, d, hit->t, &s)) return 0;
     if (!k->n_bite && s.t0 < NEAR_T) return 0;
-    n = num_unit(to_world(k, num_each(s.n, inv)));
+    n = normal_to_world(k, s.n);
     if (k->n_bite && !skip_bites(k, o, d, &s, &n)) return 0;
     if (s.t0 < NEAR_T || s.t0 >= hit->t) return 0;
     hit->t = s.t0;
@@ -195,15 +211,17 @@ int geometry_hit(const struct solid *k, struct vec o, struct vec d, struct hit *
 
 int geometry_blocks(const struct solid *k, struct vec o, struct vec d) {
     struct span s;
-    struct vec n, inv;
-    if (!span_ray(k, o, d, FAR_T, &s, &inv)) return 0;
+    struct vec n;
+    if (!span_ray(k, o, d, FAR_T, &s)) return 0;
     if (k->n_bite && !skip_bites(k, o, d, &s, &n)) return 0;
     return s.t0 >= NEAR_T && s.t0 < FAR_T;
 }
 
+/* Unit frame of the labels: also a capsule is scaled here. */
 struct vec geometry_inward(const struct solid *s, struct vec p) {
-    struct vec u = to_frame(s, num_sub(p, s->c));
-    return num_vec(u.x / s->h.x, u.y / s->h.y, u.z / s->h.z);
+    struct vec q = num_sub(p, s->c);
+    return num_vec(num_dot(q, s->ax) / s->h.x, num_dot(q, s->ay) / s->h.y,
+                   num_dot(q, s->az) / s->h.z);
 }
 
 struct vec geometry_outward(const struct solid *s, struct vec u) {

@@ -24,10 +24,11 @@ struct ball {
 struct solid {
     uint8_t kind, part; /* part: free for the owner */
     uint8_t n_bite;
-    struct vec c, ax, ay, az;            /* centre and unit axes in the world */
-    struct vec h;                        /* half sizes along the axes; all zero: not there */
-    float top, cut_lo, cut_hi;           /* keeps cut_lo <= y <= cut_hi of the unit frame */
-    float bound;                         /* radius of a sphere around c that holds it */
+    struct vec c, ax, ay, az;  /* centre and unit axes in the world */
+    struct vec ux, uy, uz;     /* geometry_ready: axes of the frame that rays are taken into */
+    struct vec h;              /* half sizes along the axes; all zero: not there */
+    float top, cut_lo, cut_hi; /* keeps cut_lo <= y <= cut_hi of the unit frame */
+    float bound;               /* geometry_ready: radius of a sphere around c that holds it */
     struct ball bite[GEOMETRY_BITE_MAX]; /* in the world */
 };
 struct hit {
@@ -35,6 +36,8 @@ struct hit {
     struct vec n; /* outward, unit */
 };
 
+/* Fills in what follows from centre, axes and half sizes; call it when these are final. */
+void geometry_ready(struct solid *s);
 /* The caller has asked geometry_meets(s->c, s->bound, o, d) before; bound 0 is not there.
  * Nearest entry of o + t d (d unit) with 1e-3 < t < hit->t. Writes *hit and returns 1 when found.
  */
@@ -45,6 +48,13 @@ static inline int geometry_meets(struct vec c, float r, struct vec o, struct vec
     struct vec q = num_sub(o, c);
     float b = num_dot(q, d), out = num_dot(q, q) - r * r;
     return out <= 0 || (b < 0 && b * b >= out);
+}
+/* The same, and nearer than `limit`: nothing of the sphere is nearer than its middle less r. */
+static inline int geometry_meets_before(struct vec c, float r, struct vec o, struct vec d,
+                                        float limit) {
+    struct vec q = num_sub(o, c);
+    float b = num_dot(q, d), out = num_dot(q, q) - r * r;
+    return -b - r < limit && (out <= 0 || (b < 0 && b * b >= out));
 }
 /* The same question for a shadow: is it hit at all? */
 int geometry_blocks(const struct solid *s, struct vec o, struct vec d);

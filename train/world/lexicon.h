@@ -36,6 +36,8 @@ enum lexicon_slot {
     LEXICON_LOOP,
     LEXICON_WALL,
     LEXICON_EVENT,
+    LEXICON_PLAY,    /* clause: what a player does; value is enum world_move */
+    LEXICON_VIEWS,   /* the picture is split; value is how many views */
     LEXICON_EMPTY,   /* nothing but the place is to be seen */
     LEXICON_ARTICLE, /* value 0: a new thing, 1: a known thing */
     LEXICON_OTHER,   /* "other", "second": not the one spoken of before */

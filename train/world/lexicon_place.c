@@ -57,6 +57,12 @@
             en_hear, zh_hear                                      \
         }                                                         \
     }
+#define PLAY(id, en, zh, en_hear, zh_hear)                      \
+    {                                                           \
+        LEXICON_PLAY, WORLD_MOVE_##id, LEXICON_ANY, {en, zh}, { \
+            en_hear, zh_hear                                    \
+        }                                                       \
+    }
 #define CAMERA(id, dir, en, zh, en_hear, zh_hear)                                              \
     {                                                                                          \
         LEXICON_CAMERA, LEXICON_CAMERA_VALUE(WORLD_CAMERA_##id, dir), LEXICON_ANY, {en, zh}, { \
@@ -339,10 +345,9 @@ static const struct lexicon_row rows[] = {
            "camera flies forward",
            "镜头像无人机一样向前飞行|镜头低空向前飞行|无人机镜头向前飞",
            "drone|drone shot|fpv|aerial|aerial shot|aerial view|flyover|fly over|flythrough|fly "
-           "through|first person view|first person shot|in first person|bird's eye view|drone "
-           "view|drone flight|birds "
-           "eye view|flying camera|drone footage|helicopter shot|pov",
-           "无人机|航拍|航拍镜头|第一人称|穿越机|飞越|鸟瞰|第一视角|俯瞰|无人机航拍|飞行镜头"),
+           "through|bird's eye view|drone view|drone flight|birds eye view|flying camera|drone "
+           "footage|helicopter shot",
+           "无人机|航拍|航拍镜头|穿越机|飞越|鸟瞰|俯瞰|无人机航拍|飞行镜头"),
     CAMERA(FOLLOW, 0,
            "the camera follows along|the camera tracks the subject|the camera keeps the subject in "
            "the middle",
@@ -350,6 +355,14 @@ static const struct lexicon_row rows[] = {
            "follow|follows|following|follow cam|follow camera|tracking|tracking shot|tracks|camera "
            "follows|following shot|chase cam|track shot|camera tracks|follow shot|camera following",
            "跟拍|跟随|跟踪镜头|跟镜头|跟随镜头|追踪镜头|镜头跟随"),
+
+    CAMERA(PLAYER, 0,
+           "we look through the eyes of a player|the view is that of a player in first person|the "
+           "camera is the player's own view",
+           "镜头是玩家的第一人称视角|画面就是玩家眼中所见|我们透过玩家的眼睛观看",
+           "first person view|first person shot|in first person|pov|player's view|player "
+           "view|point of view|through the eyes of the player|first person game|player's eyes",
+           "第一人称|第一视角|玩家视角|主观视角|第一人称视角|玩家的视角"),
 
     {LEXICON_LOOP,
      1,
@@ -380,6 +393,58 @@ static const struct lexicon_row rows[] = {
      {"build|builds|building blocks|places|place|placing|places a block|builds a house|puts a "
       "block|stacks|stack|stacking|builds a tower|constructing",
       "建造|搭建|放置|放方块|盖房子|搭|放下方块|放一个方块"}},
+    PLAY(FORWARD, "the player walks forward|the player goes straight ahead|the player moves ahead",
+         "玩家向前走|玩家往前走去|玩家笔直前行",
+         "player walks forward|walk forward|walking forward|player moves forward|move forward|go "
+         "forward|go straight|player walks|player goes forward|walks straight ahead",
+         "向前走|往前走|玩家前进|玩家走|直走"),
+    PLAY(BACK, "the player walks backward|the player steps back|the player moves back",
+         "玩家向后退|玩家往后退去|玩家倒退几步",
+         "player steps back|walk backward|walk backwards|step back|go back|move back|player walks "
+         "backwards|walking backwards",
+         "向后退|往后退|后退|玩家后退"),
+    PLAY(LEFT, "the player turns left|the player turns to the left|the player looks to the left",
+         "玩家向左转|玩家转向左边|玩家朝左看去",
+         "player turns left|turn left|turning left|turns left|player turns to the left|look "
+         "left|looks left",
+         "向左转|左转|往左转"),
+    PLAY(RIGHT,
+         "the player turns right|the player turns to the right|the player looks to the right",
+         "玩家向右转|玩家转向右边|玩家朝右看去",
+         "player turns right|turn right|turning right|turns right|player turns to the right|look "
+         "right|looks right",
+         "向右转|右转|往右转"),
+    PLAY(DIG, "the player digs out a block|the player breaks a block|the player mines a block",
+         "玩家挖掉一个方块|玩家挖走一个方块|玩家敲碎一个方块",
+         "player digs|player digs a block|player mines|player breaks a block|player digs a "
+         "hole|the player digs|the player mines|the player digs a hole",
+         "玩家挖方块|玩家挖|玩家挖矿|玩家挖坑"),
+    PLAY(PLACE,
+         "the player puts down a block|the player places a block|the player sets a block on the "
+         "ground",
+         "玩家放下一个方块|玩家摆上一个方块|玩家在地上放一个方块",
+         "player places a block|player puts down a block|player builds|the player builds|player "
+         "places|player puts a block|the player puts a block",
+         "玩家放方块|玩家放置方块|玩家搭方块|玩家建造"),
+    PLAY(JUMP, "the player jumps|the player jumps up once|the player hops on the spot",
+         "玩家跳了一下|玩家原地跳起|玩家向上一跳", "player jumps", "玩家跳|玩家跳跃"),
+
+    {LEXICON_VIEWS,
+     2,
+     LEXICON_ANY,
+     {"split screen|two cameras show the same scene|the picture is split in two views of the "
+      "same scene|split screen with two views",
+      "双视角分屏|两个镜头同时拍摄同一场景|画面分成同一场景的两个视角|两个视角的分屏画面"},
+     {"multi view|multiview|multi-camera|two views|two angles|two cameras|two "
+      "perspectives|different angles|several angles|two views of the same scene|several views",
+      "分屏|多视角|两个视角|双视角|多机位|不同角度|多个视角"}},
+    {LEXICON_VIEWS,
+     4,
+     LEXICON_ANY,
+     {"four way split screen|four cameras show the same scene|the picture is split in four views "
+      "of the same scene|split screen with four views",
+      "四视角分屏|四个镜头同时拍摄同一场景|画面分成同一场景的四个视角|四个视角的分屏画面"},
+     {"four views|four angles|four cameras|quad view", "四个视角|四视角|四分屏"}},
     {LEXICON_EMPTY,
      1,
      LEXICON_ANY,

@@ -228,9 +228,14 @@ static const struct lexicon_row rows[] = {
          "落下|掉下|掉下来|坠落|下落|掉落|从天而降|跌落"),
     DOES(COLLIDE, LEXICON_ANY, "crashes into|runs into|bumps into|hits", "撞上|撞到|碰上",
          "collides with|collide with|collides|collide|crash into|bump into|hit|strikes|slams "
-         "into|knocks over|knocks|pushes|push|"
-         "smashes into|battle|battles|fights|fight|battle each other|kicks|collided with",
-         "撞|碰撞|相撞|撞击|撞翻|撞开|撞向|战斗|激战|打斗|对战|交战|推|推开|踢"),
+         "into|knocks over|knocks|pushes|push|smashes into|kicks|collided with",
+         "撞|碰撞|相撞|撞击|撞翻|撞开|撞向|推|推开|踢"),
+    DOES(BATTLE, LEXICON_ANY, "battles against|fights a battle with|exchanges cannon fire with",
+         "开炮攻打|用大炮轰击|炮击",
+         "battle|battles|fights|fight|battle each other|battles with|fights with|fight each "
+         "other|duels|duel|fires at|fires cannons at|shoots at|attacks|attack|at war|fires "
+         "on|fight against|cannon fight|cannons",
+         "战斗|激战|打斗|对战|交战|开战|打仗|海战|互相攻击|攻击|开炮|炮战|激烈战斗|大战"),
     DOES(
         BEHIND, LEXICON_ANY,
         "passes behind a wall and comes out on the other side|disappears behind a wall and comes "
@@ -267,6 +272,14 @@ static const struct lexicon_row rows[] = {
          "stroke|draws|draw|is drawn|brush strokes|brush",
          "画|作画|绘画|画画|被画|一笔一笔|涂|绘制"),
 
+    DOES(
+        THROW, LEXICON_ANY,
+        "is thrown in a high arc @|flies in a high arc @|is tossed through the air @",
+        "@被高高抛出|@划过一道弧线|@被抛向空中",
+        "throw|throws|threw|thrown|is thrown|toss|tosses|tossed|is tossed|launched|lobbed|flies in "
+        "an arc|is hurled|catapulted|thrown through the air|projectile",
+        "抛|扔|投掷|抛出|扔出|投出|抛起|扔向|抛物线|被扔出去"),
+
     DOING(STAND, LEXICON_ANY, "staying still|standing still|resting in place",
           "standing|resting|sitting|waiting|lying|sitting still|parking|posing"),
     DOING(STAND, WORLD_CLASS_PIRATE_SHIP, "floating in place", NULL),
@@ -291,8 +304,11 @@ static const struct lexicon_row rows[] = {
     DOING(FALL, LEXICON_ANY, "falling down from above|dropping from above",
           "falling|dropping|falling down|plunging|tumbling down"),
     DOING(COLLIDE, LEXICON_ANY, "crashing into|bumping into",
-          "colliding with|colliding|hitting|running into|pushing|kicking|"
-          "battling|fighting|battling each other|slamming into|knocking over"),
+          "colliding with|colliding|hitting|running into|pushing|kicking|slamming into|knocking "
+          "over"),
+    DOING(BATTLE, LEXICON_ANY, "battling against|fighting a battle with",
+          "battling|fighting|battling each other|fighting each other|duelling|dueling|firing "
+          "at|attacking|shooting at"),
     DOING(
         BEHIND, LEXICON_ANY, "passing behind a wall and coming out again|passing behind a wall",
         "going behind a wall|going behind the wall|rolling behind a wall|"
@@ -302,6 +318,9 @@ static const struct lexicon_row rows[] = {
     DOING(EATEN, LEXICON_ANY, "being eaten bite by bite", "being eaten|eating|being bitten|biting"),
     DOING(PAINTED, LEXICON_ANY, "being painted stroke by stroke",
           "being painted|painting|being drawn|drawing"),
+
+    DOING(THROW, LEXICON_ANY, "being thrown in a high arc @|flying in a high arc @",
+          "throwing|tossing|being thrown|being tossed"),
 
     {LEXICON_ACTION,
      LEXICON_MOVE,

@@ -80,7 +80,7 @@ static const struct lexicon_row rows[] = {
     ROW(OTHER, 4, "fourth", "第四个", NULL, NULL),
     ROW(OTHER, 5, "fifth", "第五个", NULL, NULL),
     ROW(OTHER, 6, "sixth", "第六个", NULL, NULL),
-    ROW(NUMBER, 2, "two", "两个", "2|both|a pair of|a couple of|pair of|couple of|dueling",
+    ROW(NUMBER, 2, "two", "两个", "2|both|a pair of|a couple of|pair of|couple of",
         "两艘|两只|两辆|两位|两|二|两棵|两座|两盏|一对|两名|两块|双"),
     ROW(NUMBER, 3, "three", "三个", "3|several|a few|many|a group of|a flock of",
         "三艘|三只|三辆|三位|三|三棵|几个|几只|几艘|许多|很多|一些"),
@@ -97,7 +97,9 @@ static const struct lexicon_row rows[] = {
         "在|位于|从|与|跟|靠近|绕着|朝着|围绕|沿着|穿着|拿着|对着|向着"),
 
     ROW(SKIP, 0, NULL, NULL,
-        "wears|wear|carries|carrying|there|is|are|was|were|be|been|being|we|i|you|see|sees|seen|"
+        "next|at "
+        "first|screen|half|while|wears|wear|carries|carrying|there|is|are|was|were|be|been|being|"
+        "we|i|you|see|sees|seen|"
         "that|which|who|whose|and|or|as|"
         "while|then|of|to|from|its|her|his|their|"
         "video|clip|scene|shows|show|showing|shown|picture|movie|film|footage|shot|view|frame|"

@@ -7,6 +7,7 @@
 #include "common/base/str.h"
 #include "train/world/caption.h"
 #include "train/world/clip.h"
+#include "train/world/num.h"
 #include "train/world/record.h"
 
 static const char usage[] =
@@ -16,6 +17,11 @@ static const char usage[] =
     "    writes C binary records (seeds N, N+1, ...) to stdout; train/world/world.h draws the "
     "format\n"
     "  --step K     seeds N, N+K, N+2K, ... instead (for several renderers side by side)\n"
+    "worldgen --scenes --seed N --count C ...\n"
+    "    prints what the records of --serve would show, one line of JSON each, without rendering\n"
+    "  --hero NAME  only scenes of this kind: red_coat, pirate_cup, block_player, ... (see "
+    "--names)\n"
+    "  --turn D     the same scenes from a camera D degrees further to the right\n"
     "  --held-out   scenes with a pair of attributes that training never sees\n"
     "  --names      prints the vocabulary and stops\n";
 
@@ -23,7 +29,8 @@ struct args {
     int64_t seed, count, step;
     struct world_opts world;
     const char *file;
-    int is_serving, has_ids, names_only, wants_help;
+    int is_serving, has_ids, is_listing, names_only, wants_help;
+    double turn; /* degrees */
 };
 
 /* Flags with a value. */
@@ -36,6 +43,9 @@ static enum err take_value(struct args *a, const char *flag, const char *value, 
         a->file = value;
         return ERR_OK;
     }
+    if (strcmp(flag, "--hero") == 0 && (a->world.hero = world_find(WORLD_SLOT_HERO, value)) >= 0)
+        return ERR_OK;
+    if (strcmp(flag, "--turn") == 0 && str_parse_f64(all, -180, 180, &a->turn)) return ERR_OK;
     if (strcmp(flag, "--seed") == 0 && str_parse_i64(all, 0, INT64_MAX, &a->seed)) return ERR_OK;
     if (strcmp(flag, "--count") == 0 && str_parse_i64(all, 1, INT64_MAX, &a->count)) return ERR_OK;
     if (strcmp(flag, "--step") == 0 && str_parse_i64(all, 1, 1 << 30, &a->step)) return ERR_OK;
@@ -65,6 +75,8 @@ static enum err read_args(struct args *a, int argc, char **argv, struct fail *f)
             a->is_serving = 1;
         else if (strcmp(flag, "--ids") == 0)
             a->has_ids = 1;
+        else if (strcmp(flag, "--scenes") == 0)
+            a->is_listing = 1;
         else if (strcmp(flag, "--held-out") == 0)
             a->world.split = WORLD_SPLIT_HELD_OUT;
         else if (strcmp(flag, "--names") == 0)
@@ -76,8 +88,8 @@ static enum err read_args(struct args *a, int argc, char **argv, struct fail *f)
         else
             return FAIL(f, ERR_INPUT, "%s is not understood or lacks its value", flag);
     }
-    if (!a->is_serving && !a->file && !a->names_only && !a->wants_help)
-        return FAIL(f, ERR_INPUT, "say -o FILE or --serve");
+    if (!a->is_serving && !a->file && !a->names_only && !a->is_listing && !a->wants_help)
+        return FAIL(f, ERR_INPUT, "say -o FILE, --serve or --scenes");
 out:
     return rc;
 }
@@ -87,7 +99,8 @@ static enum err serve(const struct args *a, struct fail *f) {
     struct record r = {0};
     TRY(record_make(&r, &a->world, f));
     for (int64_t i = 0; i < a->count; i++)
-        TRY(record_write(&r, stdout, (uint64_t)(a->seed + i * a->step), &a->world, a->has_ids, f));
+        TRY(record_write(&r, stdout, (uint64_t)(a->seed + i * a->step), &a->world,
+                         &(struct record_opts){a->has_ids, (float)a->turn * NUM_PI / 180}, f));
     if (fflush(stdout) != 0) rc = FAIL(f, ERR_IO, "the reader of the records is gone");
 out:
     record_free(&r);
@@ -95,25 +108,41 @@ out:
 }
 
 static void print_caption(const struct scene *s, const char *key, enum caption_kind kind,
-                          enum caption_lang lang) {
+                          enum caption_lang lang, uint64_t seed) {
     char text[CAPTION_BYTES_MAX];
-    (void)caption_write(s, kind, lang, s->seed, text, sizeof text);
+    (void)caption_write(s, kind, lang, seed, text, sizeof text);
     printf("\"%s\":\"%s\",", key, text); /* captions hold neither quotes nor backslashes */
+}
+
+static void print_scene(const struct scene *s, uint64_t seed) {
+    char json[WORLD_JSON_MAX];
+    (void)world_scene_json(s, json, sizeof json);
+    printf("{");
+    print_caption(s, "short_en", CAPTION_SHORT, CAPTION_EN, seed);
+    print_caption(s, "long_en", CAPTION_LONG, CAPTION_EN, seed);
+    print_caption(s, "short_zh", CAPTION_SHORT, CAPTION_ZH, seed);
+    print_caption(s, "long_zh", CAPTION_LONG, CAPTION_ZH, seed);
+    printf("\"scene\":%s}\n", json);
+}
+
+static enum err list_scenes(const struct args *a, struct fail *f) {
+    enum err rc = ERR_OK;
+    for (int64_t i = 0; i < a->count; i++) {
+        struct scene s;
+        TRY(world_scene_make(&s, (uint64_t)(a->seed + i * a->step), &a->world, f));
+        print_scene(&s, s.seed ^ RECORD_CAPTION_SALT);
+    }
+out:
+    return rc;
 }
 
 static enum err one_clip(const struct args *a, struct fail *f) {
     enum err rc = ERR_OK;
     struct scene s;
-    char json[WORLD_JSON_MAX];
     TRY(world_scene_make(&s, (uint64_t)a->seed, &a->world, f));
+    world_scene_turn(&s, (float)a->turn * NUM_PI / 180);
     TRY(clip_write(a->file, &s, f));
-    (void)world_scene_json(&s, json, sizeof json);
-    printf("{");
-    print_caption(&s, "short_en", CAPTION_SHORT, CAPTION_EN);
-    print_caption(&s, "long_en", CAPTION_LONG, CAPTION_EN);
-    print_caption(&s, "short_zh", CAPTION_SHORT, CAPTION_ZH);
-    print_caption(&s, "long_zh", CAPTION_LONG, CAPTION_ZH);
-    printf("\"scene\":%s}\n", json);
+    print_scene(&s, s.seed);
 out:
     return rc;
 }
@@ -121,7 +150,7 @@ out:
 static void print_names(void) {
     static const char *const titles[WORLD_SLOT_COUNT] = {
         "env",  "class",   "colour", "size",     "material", "action", "camera",
-        "time", "weather", "style",  "relation", "event",    "hero"};
+        "time", "weather", "style",  "relation", "event",    "hero",   "move"};
     for (int slot = 0; slot < WORLD_SLOT_COUNT; slot++) {
         printf("%s:", titles[slot]);
         for (int i = 0; i < world_n_names((enum world_slot)slot); i++)
@@ -132,8 +161,10 @@ static void print_names(void) {
 }
 
 int main(int argc, char **argv) {
-    struct args a = {
-        .seed = 1, .count = 1, .step = 1, .world = {128, 80, 33, 12, WORLD_SPLIT_TRAIN}};
+    struct args a = {.seed = 1,
+                     .count = 1,
+                     .step = 1,
+                     .world = {128, 80, 33, 12, WORLD_SPLIT_TRAIN, WORLD_HERO_FREE}};
     struct fail f = {0};
     enum err rc = read_args(&a, argc, argv, &f);
     if (rc == ERR_OK && a.wants_help)
@@ -141,7 +172,7 @@ int main(int argc, char **argv) {
     else if (rc == ERR_OK && a.names_only)
         print_names();
     else if (rc == ERR_OK)
-        rc = a.is_serving ? serve(&a, &f) : one_clip(&a, &f);
+        rc = a.is_serving ? serve(&a, &f) : a.is_listing ? list_scenes(&a, &f) : one_clip(&a, &f);
     if (rc == ERR_OK) return EXIT_SUCCESS;
     fprintf(stderr, "worldgen: %s\n%s", f.text, rc == ERR_INPUT ? usage : "");
     return rc == ERR_INPUT ? 2 : EXIT_FAILURE;

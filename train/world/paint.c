@@ -1,6 +1,7 @@
 #include "train/world/paint.h"
 
 #include "common/base/assert.h"
+#include "train/world/path.h"
 
 static const struct vec colours[WORLD_COLOUR_COUNT] = {
     [WORLD_COLOUR_RED] = {.87f, .10f, .10f},    [WORLD_COLOUR_GREEN] = {.13f, .66f, .22f},
@@ -55,12 +56,23 @@ struct vec paint_colour(enum world_colour colour) {
     return colours[colour];
 }
 
+/* Things that fall into water make rings. */
+static void add_ripples(struct paint *p, const struct scene *s, float t) {
+    for (int i = 0; i < s->n_ent && p->n_ripple < PAINT_RIPPLE_MAX; i++) {
+        const struct world_entity *e = &s->ent[i];
+        if (e->action != WORLD_ACTION_FALL || !path_is_water(p->env) || t < e->p[1]) continue;
+        p->ripple[p->n_ripple].x = e->pos[0];
+        p->ripple[p->n_ripple].z = e->pos[2];
+        p->ripple[p->n_ripple++].age = t - e->p[1];
+    }
+}
+
 struct paint paint_make(const struct scene *s, float t) {
     const struct place *at = &places[s->env];
     const struct hour *h = &hours[s->time];
     struct paint p = {.env = (enum world_env)s->env,
                       .time = (enum world_time)s->time,
-                      .seconds = t,
+                      .seconds = path_clock(s, t),
                       .drift = s->drift,
                       .sun = num_of(s->sun)};
     float own = h->own_sky;
@@ -80,6 +92,14 @@ struct paint paint_make(const struct scene *s, float t) {
         p.light = num_vec(.40f, .38f, .42f);
         p.ambient = num_vec(.52f, .48f, .58f);
     }
+    if (s->weather == WORLD_WEATHER_RAIN && p.env != WORLD_ENV_NEON_STREET) {
+        p.sky_lo = num_mix(p.sky_lo, num_each(num_vec(.66f, .70f, .76f), p.tint), .75f);
+        p.sky_hi = num_mix(p.sky_hi, num_each(num_vec(.50f, .55f, .63f), p.tint), .8f);
+        p.light = num_mul(p.light, .6f);
+        p.tint = num_mul(p.tint, .88f);
+    }
+    p.is_overcast = s->weather == WORLD_WEATHER_RAIN || s->weather == WORLD_WEATHER_FOG;
+    add_ripples(&p, s, t);
     if (s->weather == WORLD_WEATHER_FOG) {
         p.sky_lo = num_mix(p.sky_lo, num_each(num_vec(.84f, .86f, .88f), p.tint), .7f);
         p.sky_hi = num_mix(p.sky_hi, p.sky_lo, .7f);
@@ -102,7 +122,7 @@ static struct vec disc(struct vec c, struct vec d, struct vec at, float edge, st
 struct vec paint_sky(const struct paint *p, struct vec d) {
     float u = num_clamp(d.y * 2.0f, 0, 1), cloud;
     struct vec c = num_mix(p->sky_lo, p->sky_hi, u);
-    if (is_indoor(p->env) || p->env == WORLD_ENV_NEON_STREET) return c;
+    if (is_indoor(p->env) || p->env == WORLD_ENV_NEON_STREET || p->is_overcast) return c;
     if (p->time == WORLD_TIME_SUNSET)
         return disc(c, d, num_vec(.2341f, .1337f, .963f), .9925f, num_vec(1, .90f, .62f));
     if (p->time == WORLD_TIME_NIGHT)
@@ -420,12 +440,27 @@ int paint_is_ground(const struct paint *p, struct vec at) {
 
 /* ---------------------------------------------------------------- ground */
 
+/* How much brighter rings make the water here: three rings run out and die away. */
+static float rings(const struct paint *p, struct vec at) {
+    float sum = 0;
+    for (int i = 0; i < p->n_ripple; i++) {
+        float dx = at.x - p->ripple[i].x, dz = at.z - p->ripple[i].z, age = p->ripple[i].age;
+        float r = sqrtf(dx * dx + dz * dz), front = .5f + 1.5f * age, width = .24f + .08f * age;
+        for (int k = 0; k < 3; k++, front -= .8f) {
+            float q = (r - front) / width;
+            if (front > .3f && q > -1 && q < 1) sum += (1 - q * q) / (1 + .8f * age);
+        }
+    }
+    return .42f * num_min(sum, 1);
+}
+
 static struct vec water(const struct paint *p, struct vec at, float far, struct vec deep,
                         struct vec bright) {
     float x = at.x + p->drift, z = at.z, n = num_noise(x * .45f, z * .7f + p->seconds * .35f);
     float w = .5f + .5f * num_sin(z * 2.4f + 2.5f * n + p->seconds * 1.3f + .4f * num_sin(x * .8f));
     float fine = 1 / (1 + far * .10f);
-    return num_mix(deep, bright, num_clamp(.35f * n + .4f * w * fine + far * .006f, 0, 1));
+    return num_mix(deep, bright,
+                   num_clamp(.35f * n + .4f * w * fine + far * .006f, 0, 1) + 1.6f * rings(p, at));
 }
 
 static struct vec beach(const struct paint *p, struct vec at, float far) {
@@ -450,7 +485,8 @@ static struct vec coffee(const struct paint *p, struct vec at) {
     float s = num_sin(k), c = num_cos(k), n;
     n = num_noise((x * c - z * s) * .55f + p->drift, (x * s + z * c) * .55f);
     n = .75f * n + .25f * num_step(5.2f, 6.3f, r);
-    return num_mix(num_vec(.34f, .19f, .10f), num_vec(.70f, .50f, .30f), num_step(.35f, .85f, n));
+    return num_mix(num_vec(.34f, .19f, .10f), num_vec(.70f, .50f, .30f),
+                   num_step(.35f, .85f, n) + rings(p, at));
 }
 
 struct vec paint_ground(const struct paint *p, struct vec at, float far) {

@@ -8,17 +8,23 @@
 #include "train/world/num.h"
 #include "train/world/world.h"
 
+enum { PAINT_RIPPLE_MAX = 4 };
 struct paint {
     enum world_env env;
     enum world_time time;
-    float seconds, drift;
+    float seconds, drift;      /* seconds as path_clock has them */
     struct vec sky_hi, sky_lo; /* colours of the sky above and at the horizon */
     struct vec light, ambient; /* of direct and of scattered light */
     struct vec tint;           /* of backdrops, which are painted as in daylight */
     struct vec sun;            /* unit vector towards the light */
     float fog;                 /* 0 clear .. 1 */
+    int is_overcast;           /* neither sun nor clouds show */
     float mirror;              /* how much the ground reflects when looked at from above */
     float shade;               /* what a shadow leaves of direct light */
+    int n_ripple;
+    struct {
+        float x, z, age; /* seconds since the splash */
+    } ripple[PAINT_RIPPLE_MAX];
 };
 
 struct paint paint_make(const struct scene *s, float t);

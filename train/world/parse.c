@@ -54,13 +54,16 @@ static void set(int8_t *slot, int value) {
 
 /* ---- entities ---- */
 
+static int has_target(int action) {
+    return action == WORLD_ACTION_COLLIDE || action == WORLD_ACTION_BATTLE;
+}
+
 /* 2: an action that says more than the movement it is made of; 0: only that something moves. */
 static int strength(int action) {
     if (action == PARSE_NONE) return -1;
     if (action == LEXICON_MOVE) return 0;
-    return action == WORLD_ACTION_COLLIDE || action == WORLD_ACTION_BEHIND ||
-                   action == WORLD_ACTION_LEAVE || action == WORLD_ACTION_EATEN ||
-                   action == WORLD_ACTION_PAINTED
+    return has_target(action) || action == WORLD_ACTION_BEHIND || action == WORLD_ACTION_LEAVE ||
+                   action == WORLD_ACTION_EATEN || action == WORLD_ACTION_PAINTED
                ? 2
                : 1;
 }
@@ -178,9 +181,8 @@ static void read_tint(struct reader *r, int is_subject) {
 }
 
 static void read_action(struct reader *r, int action) {
-    r->is_object = action == WORLD_ACTION_COLLIDE;
-    int n =
-        action == WORLD_ACTION_COLLIDE ? 1 : r->group; /* of two that collide one hits the other */
+    r->is_object = has_target(action);
+    int n = has_target(action) ? 1 : r->group; /* of two that collide one hits the other */
     for (int i = 0; r->is_open && i < n; i++)
         set_action(&r->out->ent[r->subject + i], action);
     if (!r->is_open && strength(action) > strength(r->action)) r->action = action;
@@ -234,6 +236,15 @@ static void read_camera(struct reader *r, int value) {
     r->is_camera = 1;
 }
 
+static void read_move(struct reader *r, int move) {
+    for (int i = 0; i < WORLD_MOVE_MAX; i++)
+        if (r->out->move[i] == PARSE_NONE) {
+            r->out->move[i] = (int8_t)move;
+            break;
+        }
+    r->is_object = 0;
+}
+
 /* Slots of the scene itself: the first word for each counts. */
 static int8_t *find_global(struct parse *p, enum lexicon_slot slot, int value) {
     switch (slot) {
@@ -248,6 +259,7 @@ static int8_t *find_global(struct parse *p, enum lexicon_slot slot, int value) {
     case LEXICON_WALL: return &p->has_wall;
     case LEXICON_EMPTY: return &p->is_empty;
     case LEXICON_EVENT: return &p->event[value];
+    case LEXICON_VIEWS: return &p->views;
     default: return NULL;
     }
 }
@@ -281,6 +293,7 @@ static void read_row(struct reader *r, const struct lexicon_row *row, int is_chi
     case LEXICON_RELATION: read_relation(r, value, is_chinese); break;
     case LEXICON_BESIDE: read_beside(r, value); break;
     case LEXICON_CAMERA: read_camera(r, value); break;
+    case LEXICON_PLAY: read_move(r, value); break;
     case LEXICON_ARTICLE: r->article = value; break;
     case LEXICON_OTHER: r->order = value; break;
     case LEXICON_NUMBER: r->number = value; break;
@@ -410,7 +423,7 @@ static int is_directed(int action) {
            action == WORLD_ACTION_WALK || action == WORLD_ACTION_RUN ||
            action == WORLD_ACTION_FLY || action == WORLD_ACTION_SAIL ||
            action == WORLD_ACTION_COLLIDE || action == WORLD_ACTION_BEHIND ||
-           action == WORLD_ACTION_LEAVE;
+           action == WORLD_ACTION_LEAVE || action == WORLD_ACTION_THROW;
 }
 
 /* How a thing moves of which the text says only that it moves. */
@@ -463,13 +476,15 @@ void parse_caption(const char *text, struct parse *out) {
 
 /* ---- what a scene's caption tells ---- */
 
-static void expect_entity(const struct world_entity *e, struct parse_entity *out) {
+static void expect_entity(const struct scene *s, const struct world_entity *e,
+                          struct parse_entity *out) {
+    int is_grey = s->style == WORLD_STYLE_BLACK_WHITE;
+    int shows = e->cls != WORLD_CLASS_CANVAS || e->action == WORLD_ACTION_PAINTED;
     memset(out, PARSE_NONE, sizeof(*out));
     out->cls = (int8_t)e->cls;
     out->size = (int8_t)e->size;
     out->material = (int8_t)e->material;
-    if (e->cls != WORLD_CLASS_CANVAS || e->action == WORLD_ACTION_PAINTED)
-        out->colour = (int8_t)e->colour;
+    if (shows && !is_grey) out->colour = (int8_t)e->colour;
     out->action = (int8_t)e->action;
     if (is_directed(e->action) && e->dir) out->dir = e->dir;
     if (e->rel == WORLD_RELATION_NONE) return;
@@ -487,13 +502,16 @@ void parse_expect(const struct scene *s, struct parse *out) {
     out->camera_dir = s->cam.dir;
     if (s->is_loop) out->is_loop = 1;
     if (s->has_wall) out->has_wall = 1;
-    if (s->n_ent == 0) out->is_empty = 1;
-    for (int i = 0; i < s->n_event; i++)
+    if (s->n_ent + s->n_move == 0) out->is_empty = 1;
+    if (s->n_view > 1) out->views = (int8_t)s->n_view;
+    for (int i = 0; i < s->n_move; i++)
+        out->move[i] = (int8_t)s->move[i].kind;
+    for (int i = 0; i < s->n_event && s->n_move == 0; i++)
         if (s->event[i].kind == WORLD_EVENT_DIG || s->event[i].kind == WORLD_EVENT_PLACE)
             out->event[s->event[i].kind] = 1;
     out->n_ent = (int8_t)s->n_ent;
     for (int i = 0; i < s->n_ent; i++)
-        expect_entity(&s->ent[i], &out->ent[i]);
+        expect_entity(s, &s->ent[i], &out->ent[i]);
     for (int i = 0; i < s->n_ent; i++)
         if (s->ent[i].action == WORLD_ACTION_BEHIND) out->has_wall = 1;
     parse_defaults(out);
@@ -514,7 +532,8 @@ void parse_defaults(struct parse *p) {
 const char *parse_differ(const struct parse *a, const struct parse *b) {
     static const char *const global[] = {
         "env",      "time",     "weather",    "style",        "camera",    "camera_dir",  "is_loop",
-        "has_wall", "is_empty", "event.bite", "event.stroke", "event.dig", "event.place", "n_ent"};
+        "has_wall", "is_empty", "event.bite", "event.stroke", "event.dig", "event.place", "views",
+        "move[0]",  "move[1]",  "move[2]",    "move[3]",      "move[4]",   "move[5]",     "n_ent"};
     static const char *const entity[WORLD_ENTITY_MAX][8] = {
 #define FIELDS(e) \
     {e ".cls", e ".colour", e ".size", e ".material", e ".action", e ".dir", e ".rel", e ".rel_to"}

@@ -6,7 +6,13 @@
 
 #include "train/world/world.h"
 
-void render_frame(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth,
-                  float *flow);
+/* The first pixel of each output that is wanted, and how many pixels further the next line begins.
+ */
+struct render_target {
+    uint8_t *rgb, *ids;
+    float *depth, *flow;
+    int pitch;
+};
+void render_frame(const struct scene *s, int frame, const struct render_target *out);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "common/base/assert.h"
 #include "train/world/path.h"
+#include "train/world/scene_block.h"
 
 #define BIT(x)  (1u << (x))
 #define E(name) WORLD_ENV_##name
@@ -17,7 +18,7 @@ enum { ANY = -1, TRIES = 400, PURPOSE_CHOICE = 1, PURPOSE_PLACE = 2 };
 #define WALKERS (C(PERSON) | C(RED_COAT_WOMAN) | C(CORGI))
 #define STILL_ACTIONS \
     (A(STAND) | A(BOUNCE) | A(WALK) | A(RUN) | A(JUMP) | A(FLY) | A(SAIL) | A(ROLL) | A(SLIDE))
-#define WATER_ACTIONS (A(STAND) | A(BOUNCE) | A(SAIL) | A(FLY) | A(SPIN) | A(FALL))
+#define WATER_ACTIONS (A(STAND) | A(SAIL) | A(FLY) | A(SPIN) | A(FALL) | A(BATTLE))
 #define TRAVELS       (A(ROLL) | A(SLIDE) | A(WALK) | A(RUN) | A(FLY) | A(SAIL))
 
 /* What stands where: how often the place is drawn, its classes, colours that would drown in it,
@@ -26,30 +27,41 @@ static const struct place_row {
     int weight;
     unsigned classes, drowned;
     int times[WORLD_TIME_COUNT];
-    int snow, fog;
+    int snow, fog, rain;
 } places[WORLD_ENV_COUNT] = {
     [E(MEADOW)] = {16,
                    TOYS | WALKERS | C(CAR) | C(TREE) | C(HOUSE) | C(BIRD) | C(LANTERN) | C(CANVAS),
                    Q(GREEN),
                    {64, 20, 16},
                    0,
-                   6},
+                   6,
+                   9},
     [E(DESERT)] =
-        {11, TOYS | C(PERSON) | C(CAR) | C(BIRD) | C(LANTERN) | C(CORGI), 0, {58, 26, 16}, 0, 0},
+        {11, TOYS | C(PERSON) | C(CAR) | C(BIRD) | C(LANTERN) | C(CORGI), 0, {58, 26, 16}, 0, 5, 0},
     [E(SNOW_VILLAGE)] = {10,
                          TOYS | WALKERS | C(CAR) | C(TREE) | C(HOUSE) | C(BIRD) | C(LANTERN),
                          Q(WHITE),
                          {58, 18, 24},
                          60,
+                         0,
                          0},
     [E(NEON_STREET)] =
-        {11, TOYS | WALKERS | C(CAR) | C(BIRD) | C(LANTERN), Q(BLACK), {0, 0, 100}, 6, 0},
-    [E(SEA)] = {13, C(PIRATE_SHIP) | C(SAILBOAT) | C(BALL) | C(BIRD), Q(BLUE), {52, 32, 16}, 0, 6},
+        {11, TOYS | WALKERS | C(CAR) | C(BIRD) | C(LANTERN), Q(BLACK), {0, 0, 100}, 6, 6, 26},
+    [E(SEA)] =
+        {13, C(PIRATE_SHIP) | C(SAILBOAT) | C(BALL) | C(BIRD), Q(BLUE), {52, 32, 16}, 0, 6, 9},
     [E(BEACH)] =
-        {12, TOYS | C(PERSON) | C(CORGI) | C(BIRD) | C(LANTERN) | C(CAR), 0, {62, 28, 10}, 0, 0},
-    [E(STUDIO)] = {7, TOYS | C(CANVAS) | C(LANTERN) | C(PERSON) | C(CORGI), 0, {100, 0, 0}, 0, 0},
-    [E(KITCHEN)] = {8, TOYS | C(BURGER) | C(LANTERN) | C(CAR), 0, {100, 0, 0}, 0, 0},
-    [E(COFFEE_CUP)] = {7, C(PIRATE_SHIP) | C(SAILBOAT) | C(BALL), 0, {100, 0, 0}, 0, 0},
+        {12, TOYS | C(PERSON) | C(CORGI) | C(BIRD) | C(LANTERN) | C(CAR), 0, {62, 28, 10}, 0, 0, 6},
+    [E(STUDIO)] =
+        {7, TOYS | C(CANVAS) | C(LANTERN) | C(PERSON) | C(CORGI), 0, {100, 0, 0}, 0, 0, 0},
+    [E(KITCHEN)] = {8, TOYS | C(BURGER) | C(LANTERN) | C(CAR), 0, {100, 0, 0}, 0, 0, 0},
+    [E(BLOCK_WORLD)] = {9,
+                        TOYS | WALKERS | C(CAR) | C(TREE) | C(HOUSE) | C(BIRD) | C(LANTERN),
+                        Q(GREEN),
+                        {64, 20, 16},
+                        8,
+                        6,
+                        6},
+    [E(COFFEE_CUP)] = {7, C(PIRATE_SHIP) | C(SAILBOAT) | C(BALL), 0, {100, 0, 0}, 0, 0, 0},
 };
 
 /* What each class does, the colour it always has, and how it likes to stand. */
@@ -58,15 +70,16 @@ static const struct class_row {
     int own_colour;
     float yaw; /* largest turn when it stands */
 } classes[WORLD_CLASS_COUNT] = {
-    [WORLD_CLASS_BALL] = {A(STAND) | A(BOUNCE) | A(ROLL) | A(FALL) | A(COLLIDE) | A(BEHIND), 0, ANY,
-                          .6f},
+    [WORLD_CLASS_BALL] = {A(STAND) | A(BOUNCE) | A(ROLL) | A(FALL) | A(COLLIDE) | A(BEHIND) |
+                              A(THROW),
+                          0, ANY, .6f},
     [WORLD_CLASS_CUBE] = {A(STAND) | A(SPIN) | A(SLIDE) | A(FALL) | A(COLLIDE) | A(BEHIND), 0, ANY,
                           .6f},
     [WORLD_CLASS_CONE] = {A(STAND) | A(SLIDE) | A(FALL) | A(BEHIND), 0, ANY, .4f},
     [WORLD_CLASS_CYLINDER] = {A(STAND) | A(SLIDE) | A(FALL) | A(BEHIND), 0, ANY, .4f},
     [WORLD_CLASS_CAR] = {A(STAND) | A(SLIDE) | A(SPIN) | A(BEHIND) | A(LEAVE) | A(COLLIDE), 0, ANY,
                          .5f},
-    [WORLD_CLASS_PIRATE_SHIP] = {A(STAND) | A(SAIL) | A(SPIN), 0, ANY, .35f},
+    [WORLD_CLASS_PIRATE_SHIP] = {A(STAND) | A(SAIL) | A(SPIN) | A(BATTLE), 0, ANY, .35f},
     [WORLD_CLASS_SAILBOAT] = {A(STAND) | A(SAIL), 0, ANY, .35f},
     [WORLD_CLASS_TREE] = {A(STAND), Q(GREEN) | Q(RED) | Q(ORANGE) | Q(YELLOW) | Q(PINK), ANY, .5f},
     [WORLD_CLASS_HOUSE] = {A(STAND), 0, ANY, .35f},
@@ -85,8 +98,8 @@ static const struct class_row {
 };
 
 /* How often an action is drawn among those that its class and the clip allow. */
-static const int action_weights[WORLD_ACTION_COUNT] = {12, 18, 14, 12, 14, 9, 9,  8,
-                                                       16, 18, 6,  7,  4,  5, 20, 20};
+static const int action_weights[WORLD_ACTION_COUNT] = {12, 30, 24, 12, 14, 9,  9,  8,  16,
+                                                       18, 9,  18, 4,  5,  20, 20, 22, 14};
 /* How often a class is drawn among those of its place. */
 static const int class_weights[WORLD_CLASS_COUNT] = {22, 9,  7, 7,  12, 12, 12, 7,
                                                      7,  12, 8, 12, 10, 12, 8,  7};
@@ -100,6 +113,8 @@ static const int cameras[MOOD_COUNT][WORLD_CAMERA_COUNT] = {
     [MOOD_WATCH] = {80, 0, 0, 10, 0, 0, 0, 10, 0, 0},
     [MOOD_STILL] = {100, 0, 0, 0, 0, 0, 0, 0, 0, 0},
 };
+static const int style_weights[WORLD_STYLE_COUNT] = {76, 6, 6, 6, 6};
+
 /* Largest travel per second and over the clip: radians, or in units of the camera's distance. */
 static const struct {
     float rate, whole;
@@ -118,17 +133,18 @@ static const struct hero_row {
     int second, snow;
 } heroes[WORLD_HERO_COUNT] = {
 #define K(name) BIT(WORLD_CAMERA_##name)
-    [WORLD_HERO_FREE] = {60, 0, 0, 0, 0, 0, 30, ANY},
+    [WORLD_HERO_FREE] = {56, 0, 0, 0, 0, 0, 30, ANY},
     [WORLD_HERO_RED_COAT] = {7, BIT(E(NEON_STREET)), C(RED_COAT_WOMAN), A(WALK),
                              K(STATIC) | K(FOLLOW) | K(DOLLY) | K(TRUCK), C(LANTERN) | C(CAR), 20,
                              0},
-    [WORLD_HERO_PIRATE_CUP] = {5, BIT(E(COFFEE_CUP)), C(PIRATE_SHIP), A(SAIL), 0, C(PIRATE_SHIP),
-                               60, 0},
+    [WORLD_HERO_PIRATE_CUP] = {5, BIT(E(COFFEE_CUP)), C(PIRATE_SHIP), A(SAIL) | A(BATTLE), 0,
+                               C(PIRATE_SHIP), 60, 0},
     [WORLD_HERO_CORGI_SNOW] = {5, BIT(E(SNOW_VILLAGE)), C(CORGI), A(WALK) | A(RUN) | A(JUMP), 0, 0,
                                0, 100},
     [WORLD_HERO_COAST_FLIGHT] = {3, BIT(E(BEACH)) | BIT(E(SEA)),
                                  C(BIRD) | C(SAILBOAT) | C(PIRATE_SHIP), 0,
                                  K(FPV) | K(CRANE) | K(ORBIT) | K(FOLLOW), 0, 0, 0},
+    [WORLD_HERO_BLOCK_PLAYER] = {13, BIT(E(BLOCK_WORLD)), 0, 0, K(PLAYER), 0, 0, ANY},
     [WORLD_HERO_PAINTER] = {4, BIT(E(STUDIO)), C(CANVAS), A(PAINTED),
                             K(STATIC) | K(DOLLY) | K(ZOOM), 0, 0, 0},
     [WORLD_HERO_BURGER] = {4, BIT(E(KITCHEN)), C(BURGER), A(EATEN), K(STATIC) | K(DOLLY) | K(ORBIT),
@@ -161,9 +177,6 @@ int scene_draws(enum world_slot slot, int value) {
     unsigned acts = 0;
     switch (slot) {
     case WORLD_SLOT_ENV: return places[value].weight > 0;
-    case WORLD_SLOT_STYLE: return value == WORLD_STYLE_PLAIN;
-    case WORLD_SLOT_WEATHER: return value != WORLD_WEATHER_RAIN;
-    case WORLD_SLOT_EVENT: return value < WORLD_EVENT_DIG;
     case WORLD_SLOT_HERO: return heroes[value].weight > 0;
     case WORLD_SLOT_ACTION:
         for (int i = 0; i < WORLD_CLASS_COUNT; i++)
@@ -228,7 +241,8 @@ static unsigned time_for(const struct scene *s) {
     float dur = path_seconds(s);
     if (s->frames < 9) return STILL_ACTIONS;
     if (dur < 3.0f) all &= ~A(LEAVE);
-    return dur < 1.0f ? all & ~(A(BEHIND) | A(COLLIDE) | A(FALL) | A(EATEN) | A(PAINTED)) : all;
+    if (dur >= 1.0f) return all;
+    return all & ~(A(BEHIND) | A(COLLIDE) | A(FALL) | A(EATEN) | A(PAINTED) | A(THROW) | A(BATTLE));
 }
 
 static unsigned actions_of(const struct scene *s, int cls, unsigned only) {
@@ -274,6 +288,7 @@ static void choose_place(struct scene *s, struct num_rng *r, const struct hero_r
     s->time = (uint8_t)pick_weight(r, places[s->env].times, WORLD_TIME_COUNT, ~0u);
     s->weather = WORLD_WEATHER_CLEAR;
     if (num_int(r, 100) < places[s->env].fog) s->weather = WORLD_WEATHER_FOG;
+    if (h->snow != 100 && num_int(r, 100) < places[s->env].rain) s->weather = WORLD_WEATHER_RAIN;
     if (num_int(r, 100) < (h->snow == ANY ? places[s->env].snow : h->snow))
         s->weather = WORLD_WEATHER_SNOW;
 }
@@ -287,6 +302,8 @@ static int choose_second(struct scene *s, struct num_rng *r, const struct hero_r
         mask &= ~BIT(s->ent[0].cls); /* two of a kind are hard to tell apart in words */
     if (action == WORLD_ACTION_COLLIDE)
         mask = (C(BALL) | C(CUBE) | C(CYLINDER)) & ~BIT(s->ent[0].cls);
+    else if (action == WORLD_ACTION_BATTLE)
+        mask = C(PIRATE_SHIP);
     else if (num_int(r, 100) >= h->second || action == WORLD_ACTION_BEHIND ||
              action == WORLD_ACTION_LEAVE || action == WORLD_ACTION_PAINTED ||
              action == WORLD_ACTION_EATEN)
@@ -295,7 +312,8 @@ static int choose_second(struct scene *s, struct num_rng *r, const struct hero_r
     cls = pick_bit(r, mask);
     s->n_ent = 2;
     dress(s, r, 1, cls, WORLD_ACTION_STAND);
-    if (cls == WORLD_CLASS_PIRATE_SHIP && h->second_classes) s->ent[1].action = WORLD_ACTION_SAIL;
+    if (cls == WORLD_CLASS_PIRATE_SHIP && h->second_classes && action == WORLD_ACTION_SAIL)
+        s->ent[1].action = WORLD_ACTION_SAIL;
     s->ent[1].rel = (uint8_t)pick_weight(r, relations, WORLD_RELATION_COUNT, ~0u);
     if (cls == WORLD_CLASS_HOUSE || cls == WORLD_CLASS_TREE) s->ent[1].rel = WORLD_RELATION_BEHIND;
     s->ent[1].rel_to = 0;
@@ -306,7 +324,8 @@ static int choose_camera(struct scene *s, struct num_rng *r, const struct hero_r
     unsigned act = BIT(s->ent[0].action), only = h->cameras ? h->cameras : ~0u;
     enum mood mood = act & TRAVELS ? MOOD_TRAVEL : MOOD_STAY;
     int kind;
-    if (act & (A(BEHIND) | A(COLLIDE) | A(LEAVE) | A(FALL) | A(BOUNCE))) mood = MOOD_WATCH;
+    if (act & (A(BEHIND) | A(COLLIDE) | A(LEAVE) | A(FALL) | A(BOUNCE) | A(THROW) | A(BATTLE)))
+        mood = MOOD_WATCH;
     if (act & A(BOUNCE) && num_chance(r, .5f)) mood = MOOD_STAY;
     if (s->frames < 9) mood = MOOD_STILL, only = ~0u;
     if (h->cameras & BIT(WORLD_CAMERA_FPV) && mood != MOOD_STILL && num_chance(r, .5f)) {
@@ -324,14 +343,61 @@ static int choose_camera(struct scene *s, struct num_rng *r, const struct hero_r
     return 1;
 }
 
+/* Is this scene periodic, when its clip is? */
+static int can_loop(const struct scene *s) {
+    unsigned act = BIT(s->ent[0].action);
+    int is_alive = path_is_water((enum world_env)s->env) || s->weather == WORLD_WEATHER_RAIN;
+    if (s->frames < 17 || s->cam.kind != WORLD_CAMERA_STATIC || s->weather == WORLD_WEATHER_SNOW)
+        return 0;
+    if (s->style == WORLD_STYLE_CLAY || s->n_event || s->has_wall) return 0;
+    return act & (A(BOUNCE) | A(JUMP) | A(SPIN)) || (act & A(STAND) && is_alive);
+}
+
+/* Loops, and pictures split into views of cameras that stand in other places. */
+static void choose_form(struct scene *s, struct num_rng *r) {
+    int loop = num_int(r, 100), split = num_int(r, 100), is_large = s->W >= 192 && s->H >= 128;
+    unsigned turned = BIT(WORLD_CAMERA_STATIC) | BIT(WORLD_CAMERA_DOLLY) | BIT(WORLD_CAMERA_ZOOM) |
+                      BIT(WORLD_CAMERA_FOLLOW) | BIT(WORLD_CAMERA_CRANE);
+    s->is_loop = can_loop(s) && loop < 75;
+    s->n_view = 1;
+    if (split >= 8 || s->style != WORLD_STYLE_PLAIN || s->W % 2 || s->H % 2 ||
+        (s->W < 96 && s->H < 96))
+        return;
+    if (!(BIT(s->cam.kind) & turned) || s->ent[0].action == WORLD_ACTION_BEHIND) return;
+    s->n_view = is_large && split < 3 ? 4 : 2;
+}
+
+/* The eyes of a player, half of the time with something to look at; or a player who builds, seen
+ * from outside. */
+static int choose_player(struct scene *s, struct num_rng *r) {
+    static const unsigned seen = C(TREE) | C(HOUSE) | C(CORGI) | C(PERSON) | C(BALL) | C(CAR) |
+                                 C(LANTERN) | C(RED_COAT_WOMAN) | C(CUBE);
+    int is_seen = s->frames >= 17 && num_chance(r, .25f);
+    s->cam.kind = WORLD_CAMERA_PLAYER;
+    if (is_seen || num_chance(r, .5f)) {
+        unsigned mask = is_seen ? C(PERSON) | C(RED_COAT_WOMAN) : seen;
+        s->n_ent = 1;
+        dress(s, r, 0, pick_weight(r, class_weights, WORLD_CLASS_COUNT, mask), WORLD_ACTION_STAND);
+    }
+    if (!is_seen) return scene_block_moves(s, r);
+    s->cam.kind = (uint8_t)pick_weight(r, cameras[MOOD_STAY], WORLD_CAMERA_COUNT,
+                                       BIT(WORLD_CAMERA_STATIC) | BIT(WORLD_CAMERA_ORBIT) |
+                                           BIT(WORLD_CAMERA_DOLLY) | BIT(WORLD_CAMERA_CRANE));
+    if (s->cam.kind != WORLD_CAMERA_STATIC) s->cam.dir = num_int(r, 2) ? 1 : -1;
+    return 1;
+}
+
 /* Draws what is in the scene; 0 when the choices do not go together. */
-static int choose(struct scene *s, struct num_rng *r) {
+static int choose(struct scene *s, struct num_rng *r, enum world_hero only) {
     int weights[WORLD_HERO_COUNT], cls, action;
     unsigned mask;
     for (int i = 0; i < WORLD_HERO_COUNT; i++)
         weights[i] = heroes[i].weight;
     s->hero = (uint8_t)pick_weight(r, weights, WORLD_HERO_COUNT, ~0u);
+    if (only != WORLD_HERO_FREE) s->hero = (uint8_t)only;
     choose_place(s, r, &heroes[s->hero]);
+    s->style = (uint8_t)pick_weight(r, style_weights, WORLD_STYLE_COUNT, ~0u);
+    if (s->hero == WORLD_HERO_BLOCK_PLAYER) return choose_player(s, r);
     mask = places[s->env].classes & (heroes[s->hero].classes ? heroes[s->hero].classes : ~0u);
     if (!mask) return 0;
     cls = pick_weight(r, class_weights, WORLD_CLASS_COUNT, mask);
@@ -340,7 +406,9 @@ static int choose(struct scene *s, struct num_rng *r) {
     action = pick_weight(r, action_weights, WORLD_ACTION_COUNT, mask);
     s->n_ent = 1;
     dress(s, r, 0, cls, action);
-    return choose_second(s, r, &heroes[s->hero]) && choose_camera(s, r, &heroes[s->hero]);
+    if (!choose_second(s, r, &heroes[s->hero]) || !choose_camera(s, r, &heroes[s->hero])) return 0;
+    choose_form(s, r);
+    return 1;
 }
 
 /* ---------------------------------------------------------------- places */
@@ -351,6 +419,13 @@ struct room {
     float view_w, view_h, dist;
 };
 
+/* A cube looks the same after a quarter of a turn, other things after a whole one. */
+static float spin_speed(const struct scene *s, struct num_rng *r, const struct world_entity *e) {
+    float quarter = .5f * NUM_PI, speed = num_range(r, .9f, 1.4f);
+    float part = e->cls == WORLD_CLASS_CUBE ? quarter : 4 * quarter;
+    return s->is_loop ? path_rate(s, speed / part) * part : speed;
+}
+
 static void give_motion(struct scene *s, struct num_rng *r, struct world_entity *e) {
     static const float scales[WORLD_SIZE_COUNT] = {.86f, 1, 1.2f};
     float dur = path_seconds(s);
@@ -359,8 +434,9 @@ static void give_motion(struct scene *s, struct num_rng *r, struct world_entity 
     e->dir = (int8_t)(num_int(r, 2) ? 1 : -1);
     switch ((enum world_action)e->action) {
     case WORLD_ACTION_BOUNCE:
-        e->p[0] = num_range(r, .75f, 1.05f);
-        e->p[1] = num_range(r, .62f, .8f);
+        e->p[0] = num_range(r, .75f, 1.1f);
+        e->p[1] = num_range(r, .78f, .95f);
+        e->phase = num_range(r, 0, .6f);
         break;
     case WORLD_ACTION_JUMP:
         e->p[0] = num_range(r, .5f, .75f);
@@ -368,20 +444,26 @@ static void give_motion(struct scene *s, struct num_rng *r, struct world_entity 
         break;
     case WORLD_ACTION_FALL:
         e->p[0] = num_range(r, 1.1f, 1.5f);
-        e->p[1] = num_clamp(.62f * dur, .8f, 1.5f);
+        e->p[1] = num_clamp(.42f * dur, .7f, 1.3f);
         break;
+    case WORLD_ACTION_THROW:
+        e->p[0] = num_min(num_range(r, .95f, 1.35f), .08f * PATH_GRAVITY * dur * dur);
+        break;
+    case WORLD_ACTION_COLLIDE: e->p[0] = e->cls == WORLD_CLASS_BALL ? .8f : .3f; break;
     case WORLD_ACTION_FLY: e->p[0] = num_range(r, .7f, 1.0f); break;
-    case WORLD_ACTION_SPIN: e->speed = num_range(r, .9f, 1.4f); break;
+    case WORLD_ACTION_SPIN: e->speed = spin_speed(s, r, e); break;
     default: break;
     }
-    if (!(BIT(e->action) & (TRAVELS | A(SPIN) | A(BEHIND) | A(COLLIDE) | A(LEAVE)))) e->dir = 0;
+    if (!(BIT(e->action) & (TRAVELS | A(SPIN) | A(BEHIND) | A(COLLIDE) | A(LEAVE) | A(THROW))))
+        e->dir = 0;
 }
 
 static void turn(struct num_rng *r, struct world_entity *e) {
     float yaw = classes[e->cls].yaw, a = num_range(r, .06f, .18f);
     int side = e->dir ? e->dir : num_int(r, 2) ? 1 : -1;
     int faces = (BIT(e->cls) & (WALKERS | C(CAR) | C(BIRD) | C(PIRATE_SHIP) | C(SAILBOAT))) != 0;
-    int rolls = e->cls == WORLD_CLASS_BALL && (BIT(e->action) & (A(ROLL) | A(BEHIND) | A(COLLIDE)));
+    int rolls = e->cls == WORLD_CLASS_BALL &&
+                (BIT(e->action) & (A(ROLL) | A(BEHIND) | A(COLLIDE) | A(THROW)));
     int moves = (BIT(e->action) & (TRAVELS | A(BEHIND) | A(COLLIDE) | A(LEAVE))) != 0;
     if (!moves) a = num_range(r, .3f * yaw, yaw);
     if (e->action == WORLD_ACTION_COLLIDE) a = 0;
@@ -407,7 +489,8 @@ static void frame(struct scene *s, struct num_rng *r, struct room *m) {
     m->half = half_of(e);
     medium = 1 / tall_scales[e->size]; /* the camera stands as for a medium one: sizes show */
     m->rise = e->action == WORLD_ACTION_BOUNCE || e->action == WORLD_ACTION_JUMP ||
-                      e->action == WORLD_ACTION_FALL || e->action == WORLD_ACTION_FLY
+                      e->action == WORLD_ACTION_FALL || e->action == WORLD_ACTION_FLY ||
+                      e->action == WORLD_ACTION_THROW
                   ? e->p[0]
                   : 0;
     share = num_range(r, .44f, .54f);
@@ -415,7 +498,7 @@ static void frame(struct scene *s, struct num_rng *r, struct room *m) {
     if (BIT(e->action) & (A(BEHIND) | A(LEAVE))) share -= .08f;
     m->view_h =
         (m->height * medium + (e->action == WORLD_ACTION_FLY ? .3f : .55f) * m->rise) / share;
-    wide = BIT(e->action) & (TRAVELS | A(LEAVE)) ? .44f : .56f;
+    wide = BIT(e->action) & (TRAVELS | A(LEAVE) | A(THROW)) ? .44f : .56f;
     if (s->cam.kind == WORLD_CAMERA_FOLLOW || e->action == WORLD_ACTION_FLY) wide = .58f;
     need_w = 2 * m->half * medium / (aspect < 1 ? wide + .12f : wide);
     if (s->n_ent > 1) {
@@ -424,8 +507,10 @@ static void frame(struct scene *s, struct num_rng *r, struct room *m) {
         float pair = 2 * m->half + 2 * half_of(&s->ent[1]);
         if (beside || e->action == WORLD_ACTION_COLLIDE)
             need_w = num_max(need_w, (pair + .3f) / .86f);
+        if (e->action == WORLD_ACTION_BATTLE) need_w = (pair + 1.1f) / .92f;
         m->view_h = num_max(m->view_h, height_of(&s->ent[1]) / .62f);
     }
+    if (s->hero == WORLD_HERO_BLOCK_PLAYER) need_w = num_max(need_w, 2 * m->half + 2.6f);
     if (e->action == WORLD_ACTION_BEHIND) need_w = 2 * m->half / (aspect < 1 ? .36f : .31f);
     if (m->view_h < need_w / aspect) m->view_h = need_w / aspect;
     m->view_h = num_max(m->view_h, 2.3f);
@@ -440,9 +525,13 @@ static void set_speed(struct scene *s, struct num_rng *r, const struct room *m) 
     float pace = e->action == WORLD_ACTION_WALK || e->action == WORLD_ACTION_SAIL ? .20f : .27f;
     float dur = num_max(path_seconds(s), 1), v = pace * m->view_w * num_range(r, .8f, 1);
     if (e->action == WORLD_ACTION_SPIN) return;
+    if (e->action == WORLD_ACTION_THROW) e->p[1] = .46f * m->view_w;
+    if (e->action == WORLD_ACTION_THROW) e->pos[0] = -(float)e->dir * .1f * m->view_w;
     if (s->cam.kind != WORLD_CAMERA_FOLLOW) v = num_min(v, .60f * m->view_w / dur);
     if (e->action == WORLD_ACTION_WALK) v = num_min(v, 1.5f);
     e->speed = v;
+    if (e->action == WORLD_ACTION_ROLL && s->cam.kind != WORLD_CAMERA_FOLLOW)
+        e->p[0] = .8f * v / dur; /* friction: from 1.4 to .6 of the speed */
     if (s->n_ent > 1 && s->ent[1].action == WORLD_ACTION_SAIL) s->ent[1].speed = .5f * v;
 }
 
@@ -469,6 +558,17 @@ static void place_second(struct scene *s, struct num_rng *r) {
         break;
     default: break;
     }
+}
+
+/* Bow against bow. */
+static void place_battle(struct scene *s) {
+    struct world_entity *a = &s->ent[0], *b = &s->ent[1];
+    float side = a->phase < .5f ? -1 : 1, apart = .5f * (half_of(a) + half_of(b)) + .55f;
+    a->pos[0] = side * apart;
+    b->pos[0] = -side * apart;
+    a->yaw = side < 0 ? -.15f : NUM_PI + .15f;
+    b->yaw = side < 0 ? NUM_PI + .15f : -.15f;
+    b->rel = side < 0 ? WORLD_RELATION_RIGHT_OF : WORLD_RELATION_LEFT_OF;
 }
 
 /* Both touch in the middle of the clip. */
@@ -511,7 +611,7 @@ static int place_wall(struct scene *s, const struct room *m) {
 static void place_leave(struct scene *s, const struct room *m) {
     struct world_entity *e = &s->ent[0];
     e->pos[0] = (float)e->dir * .12f * m->view_w;
-    e->p[0] = .40f * m->view_w + m->half;
+    e->p[0] = .48f * m->view_w + m->half;
 }
 
 static void add_strokes(struct scene *s, struct num_rng *r) {
@@ -575,7 +675,7 @@ static void place_camera(struct scene *s, struct num_rng *r, const struct room *
 }
 
 /* Puts everything in its place; 0 when it does not fit into this clip. */
-static int place(struct scene *s, struct num_rng *r) {
+static int place_all(struct scene *s, struct num_rng *r) {
     struct room m;
     struct vec sun;
     s->drift = num_range(r, -60, 60);
@@ -587,13 +687,17 @@ static int place(struct scene *s, struct num_rng *r) {
     s->sun[0] = sun.x;
     s->sun[1] = sun.y;
     s->sun[2] = sun.z;
+    if (s->cam.kind == WORLD_CAMERA_PLAYER) return scene_block_place(s, r);
     for (int i = 0; i < s->n_ent; i++) {
         give_motion(s, r, &s->ent[i]);
         turn(r, &s->ent[i]);
     }
     frame(s, r, &m);
     set_speed(s, r, &m);
-    if (s->n_ent > 1) place_second(s, r);
+    if (s->ent[0].action == WORLD_ACTION_BATTLE)
+        place_battle(s);
+    else if (s->n_ent > 1)
+        place_second(s, r);
     switch ((enum world_action)s->ent[0].action) {
     case WORLD_ACTION_COLLIDE: place_collision(s, &m); break;
     case WORLD_ACTION_LEAVE: place_leave(s, &m); break;
@@ -605,7 +709,20 @@ static int place(struct scene *s, struct num_rng *r) {
     default: break;
     }
     place_camera(s, r, &m);
+    if (s->env == E(BLOCK_WORLD)) scene_block_events(s, r);
     return 1;
+}
+
+/* A split picture is framed for one of its parts. */
+static int place(struct scene *s, struct num_rng *r) {
+    uint16_t W = s->W, H = s->H;
+    int fits;
+    if (s->n_view == 4 || (s->n_view == 2 && W >= H)) s->W = W / 2;
+    if (s->n_view == 4 || (s->n_view == 2 && W < H)) s->H = H / 2;
+    fits = place_all(s, r);
+    s->W = W;
+    s->H = H;
+    return fits;
 }
 
 static void blank(struct scene *s, uint64_t seed, const struct world_opts *o) {
@@ -615,6 +732,7 @@ static void blank(struct scene *s, uint64_t seed, const struct world_opts *o) {
     s->H = (uint16_t)o->H;
     s->frames = (uint16_t)o->frames;
     s->fps = o->fps;
+    s->n_view = 1;
 }
 
 void scene_draw(struct scene *out, uint64_t seed, const struct world_opts *opts) {
@@ -623,7 +741,8 @@ void scene_draw(struct scene *out, uint64_t seed, const struct world_opts *opts)
     int want = opts->split == WORLD_SPLIT_HELD_OUT;
     for (int i = 0; i < TRIES; i++) {
         blank(out, seed, opts);
-        if (!choose(out, &choice) || scene_is_held_out(out) != want) continue;
+        if (!choose(out, &choice, (enum world_hero)opts->hero) || scene_is_held_out(out) != want)
+            continue;
         if (place(out, &where)) return;
     }
     ASSERT(0); /* one try in three succeeds: 400 in a row do not fail */

@@ -380,21 +380,13 @@ static struct vec by_yaw(struct vec v, float s, float c) {
     return num_vec(v.x * c - v.z * s, v.y, v.x * s + v.z * c);
 }
 
-static float bound_of(const struct solid *k) {
-    float x = num_abs(k->h.x), y = k->h.y, z = k->h.z;
-    if (x + y + z <= 0) return 0;
-    if (k->kind == GEOMETRY_SPHERE) return num_max(x, num_max(y, z)) * 1.001f;
-    if (k->kind == GEOMETRY_CAPSULE) return (x + y) * 1.001f;
-    return sqrtf(x * x + y * y + z * z) * 1.001f;
-}
-
 static void into_world(struct solid *k, const struct shape_pose *pose, float ys, float yc) {
     k->c = num_add(pose->pos, num_mul(by_yaw(k->c, ys, yc), pose->scale));
     k->ax = by_yaw(k->ax, ys, yc);
     k->ay = by_yaw(k->ay, ys, yc);
     k->az = by_yaw(k->az, ys, yc);
     k->h = num_mul(k->h, pose->scale);
-    k->bound = bound_of(k);
+    geometry_ready(k);
     k->n_bite = pose->n_bite;
     for (int i = 0; i < pose->n_bite; i++) {
         k->bite[i].c = num_add(pose->pos, num_mul(by_yaw(pose->bite[i].c, ys, yc), pose->scale));

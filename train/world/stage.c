@@ -1,6 +1,7 @@
 #include "train/world/stage.h"
 
 #include "common/base/assert.h"
+#include "train/world/shot.h"
 
 #define FAR_T 1e9f
 
@@ -10,6 +11,12 @@
 static inline int may_hit(const struct stage *st, int i, struct vec o, struct vec d) {
     const struct ball *b = &st->hull[i];
     return b->r > 0 && geometry_meets(b->c, b->r, o, d);
+}
+
+static inline int may_be_nearer(const struct stage *st, int i, struct vec o, struct vec d,
+                                float limit) {
+    const struct ball *b = &st->hull[i];
+    return b->r > 0 && geometry_meets_before(b->c, b->r, o, d, limit);
 }
 
 static void bound_group(struct stage *st, int g) {
@@ -50,7 +57,7 @@ static void add_wall(struct stage *st) {
     k->ax = num_vec(1, 0, 0);
     k->ay = num_vec(0, 1, 0);
     k->az = num_vec(0, 0, 1);
-    k->bound = sqrtf(num_dot(k->h, k->h)) * 1.001f;
+    geometry_ready(k);
     add_group(st, 1, WORLD_ID_WALL);
 }
 
@@ -64,6 +71,7 @@ void stage_make(struct stage *st, const struct scene *s, float t) {
     st->n_solid = st->n_group = st->n_lamp = 0;
     st->view = path_view_at(s, t);
     st->paint = paint_make(s, t);
+    if (s->env == WORLD_ENV_BLOCK_WORLD) block_make(&st->block, s, &st->view, t);
     for (int i = 0; i < s->n_ent; i++) {
         const struct world_entity *e = &s->ent[i];
         struct shape_pose pose = path_pose(s, i, t);
@@ -76,6 +84,10 @@ void stage_make(struct stage *st, const struct scene *s, float t) {
         st->lamp[st->n_lamp++].power = s->time == WORLD_TIME_DAY ? .25f : .8f;
     }
     if (s->has_wall) add_wall(st);
+    if (s->n_ent < 2 || s->ent[0].action != WORLD_ACTION_BATTLE) return;
+    ASSERT(st->n_solid + SHOT_COUNT <= STAGE_SOLID_MAX);
+    shot_build(&st->solid[st->n_solid], s, t);
+    add_group(st, SHOT_COUNT, WORLD_ID_SHOT);
 }
 
 static int group_of(const struct stage *st, int solid) {
@@ -89,6 +101,8 @@ int stage_id(const struct stage *st, int key) {
     if (key == STAGE_KEY_SKY) return WORLD_ID_SKY;
     if (key == STAGE_KEY_GROUND) return WORLD_ID_GROUND;
     if (key == STAGE_KEY_BACKDROP) return WORLD_ID_BACKDROP;
+    if (key == STAGE_KEY_BLOCK) return WORLD_ID_BLOCK;
+    if (key == STAGE_KEY_HUD) return WORLD_ID_HUD;
     return st->group[group_of(st, key)].id;
 }
 
@@ -113,6 +127,12 @@ static struct vec lamps_on(const struct stage *st, struct vec at) {
                       num_mul(st->lamp[i].colour, st->lamp[i].power / (1 + 1.2f * num_dot(q, q))));
     }
     return sum;
+}
+
+/* Thumb prints of an animator, new with every picture. */
+static float lumps(const struct stage *st, struct vec u) {
+    float n = num_noise(u.x * 2.6f + u.z * 1.7f + 40, u.y * 2.6f - u.z * 1.3f + st->t * 2);
+    return .86f + .26f * n;
 }
 
 /* Lighter sister of a colour, for stripes, jibs and wings. */
@@ -150,12 +170,16 @@ static struct vec wall_colour(const struct solid *k, struct vec at) {
 /* Own colour of a solid at a world point, and how much it shines by itself. */
 static struct vec skin(const struct stage *st, int key, struct vec at, float *glow) {
     const struct solid *k = &st->solid[key];
-    int ent = st->group[group_of(st, key)].id - WORLD_ID_ENTITY;
+    int id = st->group[group_of(st, key)].id, ent = id - WORLD_ID_ENTITY;
     const struct world_entity *e = &st->scene->ent[ent < 0 ? 0 : ent];
     enum world_colour colour = (enum world_colour)e->colour;
     struct vec main = paint_colour(colour), u;
     enum shape_role role;
     *glow = 0;
+    if (id == WORLD_ID_SHOT) {
+        *glow = k->part == SHOT_FIRE ? .95f : k->part == SHOT_SMOKE ? .4f : 0;
+        return shot_colour(k->part);
+    }
     if (ent < 0) return wall_colour(k, at);
     role = shape_role_of(k->part);
     if (role >= SHAPE_ROLE_WHITE) {
@@ -195,6 +219,8 @@ static struct vec shine_solid(const struct stage *st, int key, struct vec at, st
     int ent = st->group[group_of(st, key)].id - WORLD_ID_ENTITY;
     float glow, facing = num_dot(n, p->sun), direct = 0, gloss = .12f, rim;
     struct vec own = skin(st, key, at, &glow), c, r;
+    int is_clay = st->scene->style == WORLD_STYLE_CLAY;
+    if (is_clay) own = num_mul(own, lumps(st, geometry_inward(&st->solid[key], at)));
     if (facing > 0) {
         direct = facing;
         if (in_shadow(st, num_along(at, n, .01f), key)) direct *= .25f;
@@ -205,6 +231,7 @@ static struct vec shine_solid(const struct stage *st, int key, struct vec at, st
     c = num_each(own, num_add(c, lamps_on(st, at)));
     c = num_mix(c, own, glow);
     if (ent >= 0 && st->scene->ent[ent].material == WORLD_MATERIAL_GLOSSY) gloss = .55f;
+    if (is_clay) gloss *= .3f;
     r = num_along(d, n, -2 * num_dot(n, d));
     if (direct > 0)
         c = num_add(c, num_mul(p->light, gloss * power16(num_max(num_dot(r, p->sun), 0))));
@@ -224,14 +251,15 @@ static int nearest(const struct stage *st, struct vec o, struct vec d, const str
     int key = -1;
     if (on) {
         for (int i = 0; i < on->n; i++)
-            if (may_hit(st, on->solid[i], o, d) && geometry_hit(&st->solid[on->solid[i]], o, d, h))
+            if (may_be_nearer(st, on->solid[i], o, d, h->t) &&
+                geometry_hit(&st->solid[on->solid[i]], o, d, h))
                 key = on->solid[i];
         return key;
     }
     for (int g = 0; g < st->n_group; g++) {
         if (!geometry_meets(st->group[g].c, st->group[g].bound, o, d)) continue;
         for (int i = st->group[g].first; i < st->group[g].end; i++)
-            if (may_hit(st, i, o, d) && geometry_hit(&st->solid[i], o, d, h)) key = i;
+            if (may_be_nearer(st, i, o, d, h->t) && geometry_hit(&st->solid[i], o, d, h)) key = i;
     }
     return key;
 }
@@ -276,27 +304,56 @@ static struct vec shine_ground(const struct stage *st, struct vec at, struct vec
     return paint_haze(p, c, far);
 }
 
-void stage_look(const struct stage *st, struct vec o, struct vec d, const struct stage_list *on,
-                struct sight *out) {
+/* Terrain: light by the face, shadows of things only, no mirror. */
+static struct vec shine_block(const struct stage *st, struct vec at, const struct block_hit *h) {
+    const struct paint *p = &st->paint;
+    float direct = num_max(.35f + .65f * num_dot(h->n, p->sun), .2f);
+    struct vec c;
+    if (h->n.y > .5f && in_shadow(st, num_vec(at.x, at.y + .003f, at.z), -1)) direct *= p->shade;
+    c = num_add(num_mul(p->ambient, .95f), num_mul(p->light, direct));
+    c = num_each(block_colour(&st->block, h, at), num_add(c, lamps_on(st, at)));
+    /* The grid ends somewhere: there it has become sky. */
+    c = num_mix(c, p->sky_lo, num_step(15, 27, h->t));
+    return paint_haze(p, c, h->t);
+}
+
+/* Terrain in front of what is met already; 0 when there is none. */
+static int find_block(const struct stage *st, struct vec o, struct vec d, float limit,
+                      struct stage_meeting *out) {
+    if (!block_find(&st->block, o, d, limit, &out->block)) return 0;
+    out->far = out->block.t;
+    out->key = out->block.kind == BLOCK_PLANK || out->block.kind == BLOCK_COBBLE ? STAGE_KEY_BLOCK
+                                                                                 : STAGE_KEY_GROUND;
+    return 1;
+}
+
+void stage_find(const struct stage *st, struct vec o, struct vec d, const struct stage_list *on,
+                struct stage_meeting *out) {
     struct hit h = {FAR_T, {0, 1, 0}};
     int key = nearest(st, o, d, on, &h);
     float down = d.y < -1e-4f ? -o.y / d.y : FAR_T;
-    struct vec at;
-    if (key >= 0 && h.t < down) {
-        at = num_along(o, d, h.t);
-        *out = (struct sight){key, h.t, shine_solid(st, key, at, h.n, d)};
-        out->colour = paint_haze(&st->paint, out->colour, h.t);
-        return;
+    out->n = h.n;
+    if (st->paint.env == WORLD_ENV_BLOCK_WORLD) {
+        if (find_block(st, o, d, key >= 0 ? h.t : 40, out)) return;
+        down = FAR_T;
     }
-    at = num_along(o, d, down);
-    if (down < 1e6f && paint_is_ground(&st->paint, at)) {
-        *out = (struct sight){STAGE_KEY_GROUND, down, shine_ground(st, at, d, down)};
-        return;
+    if ((key < 0 || h.t >= down) && down < 1e6f &&
+        paint_is_ground(&st->paint, num_along(o, d, down))) {
+        out->key = STAGE_KEY_GROUND;
+        out->far = down;
+    } else if (key >= 0) { /* maybe below the edge of a table */
+        out->key = key;
+        out->far = h.t;
+    } else {
+        out->back = beyond(st, o, d, &out->far, &out->key);
     }
-    if (key >= 0) { /* below the edge of a table */
-        at = num_along(o, d, h.t);
-        *out = (struct sight){key, h.t, shine_solid(st, key, at, h.n, d)};
-        return;
-    }
-    out->colour = beyond(st, o, d, &out->far, &out->key);
+}
+
+struct vec stage_shine(const struct stage *st, struct vec o, struct vec d,
+                       const struct stage_meeting *m) {
+    struct vec at = num_along(o, d, m->far);
+    if (m->key == STAGE_KEY_SKY || m->key == STAGE_KEY_BACKDROP) return m->back;
+    if (st->paint.env == WORLD_ENV_BLOCK_WORLD && m->key < 0) return shine_block(st, at, &m->block);
+    if (m->key == STAGE_KEY_GROUND) return shine_ground(st, at, d, m->far);
+    return paint_haze(&st->paint, shine_solid(st, m->key, at, m->n, d), m->far);
 }

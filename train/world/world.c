@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "train/world/num.h"
 #include "train/world/render.h"
 #include "train/world/scene.h"
 
 _Static_assert(sizeof(struct world_record) == WORLD_RECORD_BYTES, "the header is 64 bytes");
 
-enum { NAME_MAX_ROWS = 16 };
+enum { NAME_MAX_ROWS = 18 };
 static const struct {
     int n;
     const char *name[NAME_MAX_ROWS];
@@ -29,11 +30,11 @@ static const struct {
     [WORLD_SLOT_MATERIAL] = {WORLD_MATERIAL_COUNT, {"matte", "glossy", "glowing"}},
     [WORLD_SLOT_ACTION] = {WORLD_ACTION_COUNT,
                            {"stand", "bounce", "roll", "slide", "walk", "run", "jump", "spin",
-                            "fly", "sail", "fall", "collide", "behind", "leave", "eaten",
-                            "painted"}},
+                            "fly", "sail", "fall", "collide", "behind", "leave", "eaten", "painted",
+                            "throw", "battle"}},
     [WORLD_SLOT_CAMERA] = {WORLD_CAMERA_COUNT,
                            {"static", "pan", "tilt", "dolly", "truck", "orbit", "crane", "zoom",
-                            "fpv", "follow"}},
+                            "fpv", "follow", "player"}},
     [WORLD_SLOT_TIME] = {WORLD_TIME_COUNT, {"day", "sunset", "night"}},
     [WORLD_SLOT_WEATHER] = {WORLD_WEATHER_COUNT, {"clear", "rain", "snow", "fog"}},
     [WORLD_SLOT_STYLE] = {WORLD_STYLE_COUNT,
@@ -45,6 +46,8 @@ static const struct {
                          {"free", "red_coat", "pirate_cup", "corgi_snow", "coast_flight",
                           "block_player", "painter", "burger", "car_follow", "ball_wall",
                           "snow_street"}},
+    [WORLD_SLOT_MOVE] = {WORLD_MOVE_COUNT,
+                         {"forward", "back", "left", "right", "dig", "place", "jump"}},
 };
 
 const char *world_name(enum world_slot slot, int value) {
@@ -82,14 +85,58 @@ enum err world_scene_make(struct scene *out, uint64_t seed, const struct world_o
         return FAIL(f, ERR_INPUT, "%d frames is outside 1..%d", o->frames, WORLD_FRAME_MAX);
     if (!(o->fps >= 1 && o->fps <= 60))
         return FAIL(f, ERR_INPUT, "%g frames per second is outside 1..60", (double)o->fps);
+    if (o->hero < 0 || o->hero >= WORLD_HERO_COUNT)
+        return FAIL(f, ERR_INPUT, "hero %d is outside 0..%d", o->hero, WORLD_HERO_COUNT - 1);
     scene_draw(out, seed, o);
     return ERR_OK;
+}
+
+void world_scene_turn(struct scene *s, float turn) {
+    struct world_camera_path *c = &s->cam;
+    struct vec look = num_sub(num_of(c->at), num_of(c->eye));
+    float is_player = c->kind == WORLD_CAMERA_PLAYER ? -1.f : 1.f, sin = num_sin(turn * is_player),
+          cos = num_cos(turn);
+    float x = look.x * cos - look.z * sin, z = look.z * cos + look.x * sin;
+    if (c->kind == WORLD_CAMERA_PLAYER) {
+        c->at[0] = c->eye[0] + x;
+        c->at[2] = c->eye[2] + z;
+    } else {
+        c->eye[0] = c->at[0] - x;
+        c->eye[2] = c->at[2] - z;
+    }
+}
+
+/* Two parts lie beside each other, or one over the other in a tall picture. */
+void world_view(const struct scene *s, int view, struct world_tile *out) {
+    static const float two[2] = {-.38f, .38f}, four[4] = {-.45f, -.15f, .15f, .45f};
+    int n = s->n_view > 1 ? s->n_view : 1, is_tall = s->H > s->W;
+    int cols = n == 4 ? 2 : n == 2 && !is_tall ? 2 : 1, rows = n / cols;
+    ASSERT(view >= 0 && view < n && (n == 1 || n == 2 || n == 4));
+    *out = (struct world_tile){.scene = *s};
+    out->scene.n_view = 1;
+    out->scene.W = (uint16_t)(s->W / cols);
+    out->scene.H = (uint16_t)(s->H / rows);
+    out->x = view % cols * out->scene.W;
+    out->y = view / cols * out->scene.H;
+    if (n > 1) world_scene_turn(&out->scene, n == 2 ? two[view] : four[view]);
 }
 
 void world_render(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth,
                   float *flow) {
     ASSERT(s->n_ent <= WORLD_ENTITY_MAX && s->n_event <= WORLD_EVENT_MAX);
-    render_frame(s, frame, rgb, ids, depth, flow);
+    ASSERT(s->n_move <= WORLD_MOVE_MAX);
+    for (int i = 0; i < (s->n_view > 1 ? s->n_view : 1); i++) {
+        struct world_tile tile;
+        size_t at;
+        world_view(s, i, &tile);
+        at = (size_t)tile.y * s->W + (size_t)tile.x;
+        render_frame(&tile.scene, frame,
+                     &(struct render_target){.rgb = rgb ? rgb + 3 * at : NULL,
+                                             .ids = ids ? ids + at : NULL,
+                                             .depth = depth ? depth + at : NULL,
+                                             .flow = flow ? flow + 2 * at : NULL,
+                                             .pitch = s->W});
+    }
 }
 
 /* ---------------------------------------------------------------- JSON */
@@ -158,8 +205,8 @@ size_t world_scene_json(const struct scene *s, char *out, size_t cap) {
     put_name(&t, "weather", WORLD_SLOT_WEATHER, s->weather);
     put_name(&t, "style", WORLD_SLOT_STYLE, s->style);
     put_name(&t, "hero", WORLD_SLOT_HERO, s->hero);
-    put(&t, "\"wall\":%s,\"loop\":%s,\"drift\":%.5g,", s->has_wall ? "true" : "false",
-        s->is_loop ? "true" : "false", (double)s->drift);
+    put(&t, "\"wall\":%s,\"loop\":%s,\"views\":%d,\"drift\":%.5g,", s->has_wall ? "true" : "false",
+        s->is_loop ? "true" : "false", s->n_view > 1 ? s->n_view : 1, (double)s->drift);
     put_vec(&t, "sun", s->sun, 3);
     put(&t, ",");
     put_camera(&t, &s->cam);
@@ -175,6 +222,11 @@ size_t world_scene_json(const struct scene *s, char *out, size_t cap) {
         put_vec(&t, "p", s->event[i].p, 4);
         put(&t, "}");
     }
+    put(&t, "],\"moves\":[");
+    for (int i = 0; i < s->n_move; i++)
+        put(&t, "%s{\"kind\":\"%s\",\"t0\":%.5g,\"t1\":%.5g}", i ? "," : "",
+            world_name(WORLD_SLOT_MOVE, s->move[i].kind), (double)s->move[i].t0,
+            (double)s->move[i].t1);
     put(&t, "]}");
     return t.len;
 }

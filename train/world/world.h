@@ -16,9 +16,25 @@
 
 #include "common/base/err.h"
 
-enum { WORLD_ENTITY_MAX = 6, WORLD_EVENT_MAX = 8, WORLD_SIDE_MAX = 1024, WORLD_FRAME_MAX = 1200 };
-/* Ids written by world_render. Entity i is WORLD_ID_ENTITY + i. */
-enum { WORLD_ID_SKY, WORLD_ID_GROUND, WORLD_ID_BACKDROP, WORLD_ID_WALL, WORLD_ID_ENTITY = 10 };
+enum {
+    WORLD_ENTITY_MAX = 6,
+    WORLD_EVENT_MAX = 8,
+    WORLD_MOVE_MAX = 6,
+    WORLD_SIDE_MAX = 1024,
+    WORLD_FRAME_MAX = 1200
+};
+/* Ids written by world_render. Entity i is WORLD_ID_ENTITY + i. HUD is what a player's screen shows
+ * over the picture; BLOCK is a block that an event moves. */
+enum {
+    WORLD_ID_SKY,
+    WORLD_ID_GROUND,
+    WORLD_ID_BACKDROP,
+    WORLD_ID_WALL,
+    WORLD_ID_HUD,
+    WORLD_ID_BLOCK,
+    WORLD_ID_SHOT, /* cannon balls, their fire and smoke */
+    WORLD_ID_ENTITY = 10
+};
 
 /* The numbers are stored in records and goldens: append only. */
 enum world_env {
@@ -73,11 +89,11 @@ enum world_material {
     WORLD_MATERIAL_GLOWING,
     WORLD_MATERIAL_COUNT
 };
-/* Actions with a direction (roll, slide, walk, run, fly, sail, behind, leave, collide) move towards
- * `dir`: -1 left, +1 right, as seen at the start. BEHIND: goes behind the wall and comes out on the
- * other side. LEAVE: leaves the picture and comes back. COLLIDE: runs into entity 1, which is
- * pushed away. EATEN: bite by bite. PAINTED: stroke by stroke. The last four are block world only.
- */
+/* Actions with a direction (roll, slide, walk, run, fly, sail, behind, leave, collide, throw) move
+ * towards `dir`: -1 left, +1 right, as seen at the start. BEHIND: goes behind the wall and comes
+ * out on the other side. LEAVE: leaves the picture and comes back. COLLIDE: runs into entity 1,
+ * which is pushed away. EATEN: bite by bite. PAINTED: stroke by stroke. THROW: flies in an arc,
+ * lands, hops and rolls to rest. BATTLE: exchanges cannon balls with entity 1. */
 enum world_action {
     WORLD_ACTION_STAND,
     WORLD_ACTION_BOUNCE,
@@ -95,11 +111,14 @@ enum world_action {
     WORLD_ACTION_LEAVE,
     WORLD_ACTION_EATEN,
     WORLD_ACTION_PAINTED,
+    WORLD_ACTION_THROW,
+    WORLD_ACTION_BATTLE,
     WORLD_ACTION_COUNT
 };
 /* `dir` of the camera: PAN, TRUCK, ORBIT -1 left +1 right; TILT, CRANE -1 down +1 up;
  * DOLLY, ZOOM -1 out +1 in (dolly moves the camera, zoom changes its lens); FPV flies forward
- * over the ground; FOLLOW keeps the moving hero in the middle; STATIC, FPV, FOLLOW have dir 0. */
+ * over the ground; FOLLOW keeps the moving hero in the middle; PLAYER are the eyes of a player in
+ * the block world, who does what scene.move says; STATIC, FPV, FOLLOW, PLAYER have dir 0. */
 enum world_camera {
     WORLD_CAMERA_STATIC,
     WORLD_CAMERA_PAN,
@@ -111,6 +130,7 @@ enum world_camera {
     WORLD_CAMERA_ZOOM,
     WORLD_CAMERA_FPV,
     WORLD_CAMERA_FOLLOW,
+    WORLD_CAMERA_PLAYER,
     WORLD_CAMERA_COUNT
 };
 enum world_time { WORLD_TIME_DAY, WORLD_TIME_SUNSET, WORLD_TIME_NIGHT, WORLD_TIME_COUNT };
@@ -147,6 +167,17 @@ enum world_event_kind {
     WORLD_EVENT_PLACE,
     WORLD_EVENT_COUNT
 };
+/* What a player does, one after another (camera PLAYER). */
+enum world_move {
+    WORLD_MOVE_FORWARD,
+    WORLD_MOVE_BACK,
+    WORLD_MOVE_LEFT, /* turns */
+    WORLD_MOVE_RIGHT,
+    WORLD_MOVE_DIG,
+    WORLD_MOVE_PLACE,
+    WORLD_MOVE_JUMP,
+    WORLD_MOVE_COUNT
+};
 /* Which sampler made the scene: free combination or one of the hero scenes. Words never depend on
  * it. */
 enum world_hero {
@@ -181,8 +212,13 @@ struct world_event {
     uint8_t kind; /* enum world_event_kind */
     int8_t ent;
     float t; /* seconds */
-    float
-        p[4]; /* bite: centre x,y,z and radius in the entity's frame; stroke: x0,y0,x1,y1 in 0..1 */
+    /* bite: centre x,y,z and radius in the entity's frame; stroke: x0,y0,x1,y1 in 0..1; dig and
+     * place: the block's cell x,y,z, its middle is half a unit further on each axis */
+    float p[4];
+};
+struct world_step {
+    uint8_t kind; /* enum world_move */
+    float t0, t1; /* seconds; a block of DIG and PLACE changes in the middle */
 };
 struct world_camera_path {
     uint8_t kind; /* enum world_camera */
@@ -198,6 +234,8 @@ struct scene {
     uint8_t is_loop;  /* 1: frame `frames` equals frame 0 */
     uint8_t n_ent;    /* entity 0 is the main one; 0 entities: a view of the place only */
     uint8_t n_event;
+    uint8_t n_move;
+    uint8_t n_view; /* 1; 2 or 4: the picture is split, every part is a camera of the same scene */
     uint8_t wall_colour; /* 0 brown bricks, the only one so far */
     uint16_t W, H, frames;
     float fps;
@@ -207,6 +245,7 @@ struct scene {
     struct world_camera_path cam;
     struct world_entity ent[WORLD_ENTITY_MAX];
     struct world_event event[WORLD_EVENT_MAX];
+    struct world_step move[WORLD_MOVE_MAX];
 };
 
 struct world_opts {
@@ -214,6 +253,7 @@ struct world_opts {
     int frames; /* 1..1200 */
     float fps;  /* 1..60 */
     enum world_split split;
+    int hero; /* enum world_hero: only this kind of scene; 0: as they are drawn */
 };
 
 /* Draws a scene. The same (seed, opts) gives the same scene for ever. ERR_INPUT when opts are
@@ -227,6 +267,17 @@ MUST_CHECK enum err world_scene_make(struct scene *out, uint64_t seed,
 void world_render(const struct scene *s, int frame, uint8_t *rgb, uint8_t *ids, float *depth,
                   float *flow);
 #define WORLD_DEPTH_FAR 1000.0f
+
+/* The same scene at the same times from a camera that stands `turn` radians further to the right
+ * around what it looks at. A player's view turns around itself. */
+void world_scene_turn(struct scene *s, float turn);
+/* The part of a split picture that view k of s->n_view fills, and its own scene (n_view 1). Views
+ * are numbered from the upper left, line by line. */
+struct world_tile {
+    int x, y;
+    struct scene scene;
+};
+void world_view(const struct scene *s, int view, struct world_tile *out);
 
 /* Writes the scene as one line of JSON (names, not numbers) and a NUL. Returns the length it needs
  * without the NUL; when that is >= cap the text was cut. WORLD_JSON_MAX always suffices. */
@@ -249,6 +300,7 @@ enum world_slot {
     WORLD_SLOT_RELATION,
     WORLD_SLOT_EVENT,
     WORLD_SLOT_HERO,
+    WORLD_SLOT_MOVE,
     WORLD_SLOT_COUNT
 };
 const char *world_name(enum world_slot slot, int value);
@@ -276,8 +328,10 @@ struct world_record {
     float fps;
     uint32_t n_rgb, n_short_en, n_long_en, n_short_zh, n_long_zh, n_json, n_ids; /* bytes */
     uint32_t rgb_crc; /* CRC-32 (zlib) of the rgb part */
-    uint32_t reserved;
+    uint32_t world;   /* WORLD_VERSION */
 };
-enum { WORLD_RECORD_VERSION = 1, WORLD_RECORD_BYTES = 64 };
+/* WORLD_VERSION counts the worlds: it grows when any seed changes its pixels or words, and what was
+ * trained on one world is not resumed on another. */
+enum { WORLD_RECORD_VERSION = 2, WORLD_RECORD_BYTES = 64, WORLD_VERSION = 2 };
 
 #endif
