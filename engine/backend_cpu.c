@@ -174,6 +174,11 @@ static void cpu_copy(struct device *dev, void *to, const void *from, size_t byte
     cpu_volume_copy(cpu_of(dev)->pool, to, from, bytes);
 }
 
+static void cpu_depthwise(struct device *dev, struct tensor *out, const struct tensor *x,
+                          const struct tensor *w) {
+    cpu_volume_depthwise(cpu_of(dev)->pool, out, x, w);
+}
+
 static void cpu_time_split(struct device *dev, struct tensor *out, const struct tensor *x) {
     cpu_volume_time_split(cpu_of(dev)->pool, out, x);
 }
@@ -226,6 +231,7 @@ const struct backend_ops backend_cpu = {
     .mul = cpu_mul,
     .affine = cpu_affine,
     .conv = cpu_conv_op,
+    .depthwise = cpu_depthwise,
     .time_split = cpu_time_split,
     .dup_up_add = cpu_dup_up_add,
     .avg_down_add = cpu_avg_down_add,

@@ -37,6 +37,7 @@ double backend_ref_act(double x, enum act act) {
     switch (act) {
     case ACT_SILU: return x / (1 + exp(-x));
     case ACT_GELU_TANH: return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ACT_RELU: return x > 0 ? x : x * 0; /* what is no number stays none */
     case ACT_GELU_ERF: return 0.5 * x * (1 + erf(x / sqrt(2)));
     default: return x;
     }
@@ -266,6 +267,7 @@ const struct backend_ops backend_ref = {
     .mul = ref_mul,
     .affine = ref_affine,
     .conv = backend_ref_volume_conv,
+    .depthwise = backend_ref_volume_depthwise,
     .time_split = backend_ref_volume_time_split,
     .dup_up_add = backend_ref_volume_dup_up_add,
     .avg_down_add = backend_ref_volume_avg_down_add,

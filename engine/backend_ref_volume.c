@@ -29,8 +29,8 @@ static double conv_input(const struct tensor *x, const struct conv_opts *o, int6
 static double conv_sum(const struct tensor *x, const struct conv_opts *o, int64_t t, int64_t h,
                        int64_t w, int64_t out_c) {
     const int64_t *k = o->w->dim;
-    int64_t pad_h = o->stride_s == 1 ? (k[2] - 1) / 2 : 0,
-            pad_w = o->stride_s == 1 ? (k[3] - 1) / 2 : 0;
+    bool is_padded = o->stride_s == 1 || o->is_centred;
+    int64_t pad_h = is_padded ? (k[2] - 1) / 2 : 0, pad_w = is_padded ? (k[3] - 1) / 2 : 0;
     int64_t at = out_c * k[1] * k[2] * k[3] * k[4];
     double sum = o->b ? get(o->b, out_c) : 0;
     for (int64_t a = 0; a < k[1]; a++)
@@ -55,6 +55,23 @@ enum err backend_ref_volume_conv(struct device *dev, struct tensor *out, const s
                     backend_host_set(out, at, (float)(y + (o->add ? get(o->add, at) : 0)));
                 }
     return ERR_OK;
+}
+
+void backend_ref_volume_depthwise(struct device *dev, struct tensor *out, const struct tensor *x,
+                                  const struct tensor *w) {
+    int64_t H = x->dim[1], W = x->dim[2], C = x->dim[3], kh = w->dim[1], kw = w->dim[2];
+    (void)dev;
+    for (int64_t at = 0; at < tensor_count(out); at++) {
+        int64_t c = at % C, col = at / C % W, row = at / C / W % H, t = at / C / W / H;
+        double sum = 0;
+        for (int64_t i = 0; i < kh; i++)
+            for (int64_t j = 0; j < kw; j++) {
+                int64_t y = row + i - (kh - 1) / 2, z = col + j - (kw - 1) / 2;
+                if (y >= 0 && y < H && z >= 0 && z < W)
+                    sum += get(w, (c * kh + i) * kw + j) * get(x, ((t * H + y) * W + z) * C + c);
+            }
+        backend_host_set(out, at, (float)sum);
+    }
 }
 
 /* n elements from one place to another, which may be of another type. */

@@ -7,6 +7,8 @@
 
 enum err backend_ref_volume_conv(struct device *dev, struct tensor *out, const struct tensor *x,
                                  const struct conv_opts *o, struct fail *f);
+void backend_ref_volume_depthwise(struct device *dev, struct tensor *out, const struct tensor *x,
+                                  const struct tensor *w);
 void backend_ref_volume_time_split(struct device *dev, struct tensor *out, const struct tensor *x);
 void backend_ref_volume_dup_up_add(struct device *dev, struct tensor *out, const struct tensor *x,
                                    int ft, int fs, int n_drop);

@@ -287,6 +287,15 @@ out:
     return rc;
 }
 
+enum err op_depthwise(struct device *dev, struct tensor *out, const struct tensor *x,
+                      const struct tensor *w, struct fail *f) {
+    if (!is_volume(out) || !is_volume(x) || !tensor_same_shape(out, x) || !is_f32(w) ||
+        w->n_dims != 3 || w->dim[0] != x->dim[3])
+        return volume_fail("depthwise", out, x, f);
+    TIMED(DEVICE_OP_CONV, dev->ops->depthwise(dev, out, x, w));
+    return ERR_OK;
+}
+
 void op_conv_weight(float *out, const float *torch, int64_t O, int64_t C, int64_t k_positions) {
     for (int64_t o = 0; o < O; o++)
         for (int64_t c = 0; c < C; c++)

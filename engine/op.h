@@ -23,7 +23,7 @@ extern "C" {
 /* Longest row of bf16 numbers that is normalised, modulated or rotated. */
 enum { OP_ROW_MAX = 16384 };
 
-enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_COUNT };
+enum act { ACT_NONE, ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_RELU, ACT_COUNT };
 
 enum norm_kind {
     NORM_LAYER, /* (x - mean) / sqrt(var + eps) */
@@ -64,7 +64,8 @@ struct attention_opts {
 /* Causal convolution over a channels-last volume. The input seen by the kernel in time is
  * `cache` [P,H,W,Cin] (may be NULL), then x [T,H,W,Cin]; so the number of output frames is
  * (P + T - kt) / stride_t + 1. In space: stride 1 pads (k-1)/2 on
- * all sides and keeps H,W; stride 2 pads one row below and one column right, H,W are halved.
+ * all sides and keeps H,W; stride 2 pads one row below and one column right, or with `is_centred`
+ * (k-1)/2 above and left too, H,W are halved.
  * w is [Cout,kt,kh,kw,Cin] (see op_conv_weight), bias [Cout] or NULL. */
 struct conv_opts {
     const struct tensor *w, *b; /* w f32 rows, or packed; b f32 */
@@ -72,6 +73,7 @@ struct conv_opts {
     int oldest;                 /* frame of the cache that comes first; after the last one, 0 */
     int stride_t;               /* 1 or 2 */
     int stride_s;               /* 1 or 2 */
+    bool is_centred;            /* with stride_s 2 */
     bool is_doubled; /* x is read as if every pixel were a 2x2 square: H,W are twice those of x */
     enum act act;
     const struct tensor *add; /* real, shape of out: added last; may be out itself. Or NULL */
@@ -140,6 +142,8 @@ struct backend_ops {
                    const struct tensor *scale, const struct tensor *shift);
     enum err (*conv)(struct device *dev, struct tensor *out, const struct tensor *x,
                      const struct conv_opts *o, struct fail *f);
+    void (*depthwise)(struct device *dev, struct tensor *out, const struct tensor *x,
+                      const struct tensor *w);
     void (*time_split)(struct device *dev, struct tensor *out, const struct tensor *x);
     void (*dup_up_add)(struct device *dev, struct tensor *out, const struct tensor *x, int ft,
                        int fs, int n_drop);
@@ -215,6 +219,10 @@ MUST_CHECK enum err op_affine(struct device *dev, struct tensor *out, const stru
 /* See struct conv_opts. x [T,H,W,Cin], out [T',H',W',Cout]. */
 MUST_CHECK enum err op_conv(struct device *dev, struct tensor *out, const struct tensor *x,
                             const struct conv_opts *o, struct fail *f);
+/* out [T,H,W,C] real: every channel of x by a kernel of its own, w f32 [C,kh,kw], padded with
+ * (k-1)/2 zeros on all sides. */
+MUST_CHECK enum err op_depthwise(struct device *dev, struct tensor *out, const struct tensor *x,
+                                 const struct tensor *w, struct fail *f);
 /* Host helper at load: torch's [O,C,kt,kh,kw] -> [O,kt,kh,kw,C]; 2-D kernels have kt 1. */
 void op_conv_weight(float *out, const float *torch, int64_t O, int64_t C, int64_t k_positions);
 /* out [2T,H,W,C] from x [T,H,W,2C]: the first C channels are the earlier frame. */

@@ -217,7 +217,7 @@ static void measure(struct conv *c) {
     c->kt = w->dim[1], c->kh = w->dim[2], c->kw = w->dim[3];
     c->C = x->dim[3], c->O = c->out->dim[3], c->H = c->out->dim[1], c->W = c->out->dim[2];
     c->H_in = x->dim[1] * times, c->W_in = x->dim[2] * times;
-    c->pad = c->o->stride_s == 1 ? (c->kw - 1) / 2 : 0;
+    c->pad = c->o->stride_s == 1 || c->o->is_centred ? (c->kw - 1) / 2 : 0;
     c->n_cache = c->o->cache ? c->o->cache->dim[0] : 0;
     c->pixel = c->kind->dtype == DTYPE_BF16 ? (c->C + 1) / 2 : c->C;
     c->row = (c->W_in + c->kw) * c->pixel;

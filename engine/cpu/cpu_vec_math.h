@@ -105,5 +105,6 @@ HOT vec vec_act(vec x, enum act act) {
     if (act == ACT_SILU) return vec_silu(x);
     if (act == ACT_GELU_TANH) return vec_gelu_tanh(x);
     if (act == ACT_GELU_ERF) return vec_gelu_erf(x);
+    if (act == ACT_RELU) return VEC_MAX(x, x - x);
     return x;
 }

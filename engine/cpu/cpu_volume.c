@@ -32,7 +32,7 @@ void cpu_volume_copy(struct cpu_pool *pool, void *to, const void *from, size_t b
 /* A tile is one row of pixels of `rows`: the volume that has more of them. */
 struct walk {
     struct tensor *out;
-    const struct tensor *x;
+    const struct tensor *x, *w;
     const struct patch *patch;
     int ft, fs, n; /* n: frames that are dropped, or put before */
 };
@@ -54,6 +54,45 @@ static void move(const struct tensor *out, int64_t to, const struct tensor *x, i
     else
         for (int64_t i = 0; i < n; i++)
             backend_host_set(out, to + i, backend_host_get(x, from + i));
+}
+
+enum { DEPTHWISE_CHANNELS = 32 };
+
+/* A block of channels of one row, pixel by pixel: sums stay in registers over the kernel. */
+static void depthwise_block(const struct walk *r, int64_t row, int64_t first, int64_t n) {
+    const struct tensor *x = r->x, *k = r->w;
+    int64_t H = x->dim[1], W = x->dim[2], C = x->dim[3], kh = k->dim[1], kw = k->dim[2];
+    int64_t t = row / H, h = row % H;
+    const float *weight = (const float *)k->data + first * kh * kw;
+    for (int64_t w = 0; w < W; w++) {
+        float sum[DEPTHWISE_CHANNELS] = {0}, value[DEPTHWISE_CHANNELS];
+        for (int64_t i = 0; i < kh; i++)
+            for (int64_t j = 0; j < kw; j++) {
+                int64_t y = h + i - (kh - 1) / 2, z = w + j - (kw - 1) / 2;
+                if (y < 0 || y >= H || z < 0 || z >= W) continue;
+                int64_t from = ((t * H + y) * W + z) * C + first;
+                for (int64_t c = 0; c < n; c++)
+                    value[c] = backend_host_get(x, from + c);
+                for (int64_t c = 0; c < n; c++)
+                    sum[c] += value[c] * weight[c * kh * kw + i * kw + j];
+            }
+        for (int64_t c = 0; c < n; c++)
+            backend_host_set(r->out, (row * W + w) * C + first + c, sum[c]);
+    }
+}
+
+static void depthwise_row(void *ctx, int64_t tile, int thread) {
+    const struct walk *r = ctx;
+    int64_t C = r->x->dim[3];
+    (void)thread;
+    for (int64_t c = 0; c < C; c += DEPTHWISE_CHANNELS)
+        depthwise_block(r, tile, c, C - c < DEPTHWISE_CHANNELS ? C - c : DEPTHWISE_CHANNELS);
+}
+
+void cpu_volume_depthwise(struct cpu_pool *pool, struct tensor *out, const struct tensor *x,
+                          const struct tensor *w) {
+    struct walk r = {.out = out, .x = x, .w = w};
+    run_rows(pool, &r, out, depthwise_row);
 }
 
 static void split_row(void *ctx, int64_t tile, int thread) {

@@ -7,6 +7,8 @@
 
 /* The places may overlap. */
 void cpu_volume_copy(struct cpu_pool *pool, void *to, const void *from, size_t bytes);
+void cpu_volume_depthwise(struct cpu_pool *pool, struct tensor *out, const struct tensor *x,
+                          const struct tensor *w);
 void cpu_volume_time_split(struct cpu_pool *pool, struct tensor *out, const struct tensor *x);
 void cpu_volume_dup_up_add(struct cpu_pool *pool, struct tensor *out, const struct tensor *x,
                            int ft, int fs, int n_drop);

@@ -101,7 +101,8 @@ static const int64_t odd_rows[][3] = {{1, 1, 1},     {3, 5, 7},      {17, 33, 65
 static const char *const act_names[ACT_COUNT] = {[ACT_NONE] = "linear",
                                                  [ACT_SILU] = "linear, silu",
                                                  [ACT_GELU_TANH] = "linear, gelu",
-                                                 [ACT_GELU_ERF] = "linear, gelu erf"};
+                                                 [ACT_GELU_ERF] = "linear, gelu erf",
+                                                 [ACT_RELU] = "linear, relu"};
 
 static void linear_agrees(void) {
     for (int i = 0; i < COUNT_OF(odd_rows); i++)

@@ -82,19 +82,30 @@ static struct tensor packed_of(struct device *dev, const struct tensor *w) {
 struct row {
     int64_t T, H, W, C, O, kt, kh, kw;
     int cache, stride_t, stride_s;
-    bool is_doubled;
+    bool is_doubled, is_centred;
 };
 
 static const struct row rows[] = {
-    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, false},     {1, 5, 3, 2, 3, 3, 3, 3, 2, 1, 1, false},
-    {4, 7, 9, 5, 12, 3, 3, 3, 2, 1, 1, false},    {2, 6, 10, 16, 17, 3, 3, 3, 2, 1, 1, false},
-    {1, 20, 33, 24, 48, 3, 3, 3, 2, 1, 1, false}, {3, 8, 12, 6, 64, 1, 3, 3, 0, 1, 2, false},
-    {4, 5, 6, 32, 32, 3, 1, 1, 1, 2, 1, false},   {2, 4, 40, 33, 130, 3, 1, 1, 2, 1, 1, false},
-    {1, 9, 16, 96, 96, 3, 3, 3, 2, 1, 1, false},  {1, 2, 2, 40, 160, 1, 3, 3, 0, 1, 1, false},
-    {2, 10, 14, 20, 16, 1, 3, 3, 0, 1, 2, false}, {1, 11, 13, 16, 3, 3, 3, 3, 2, 1, 1, false},
-    {5, 3, 3, 4, 5, 3, 3, 3, 1, 1, 1, false},     {2, 5, 7, 6, 9, 1, 3, 3, 0, 1, 1, true},
-    {1, 4, 30, 48, 80, 1, 3, 3, 0, 1, 1, true},   {1, 3, 5, 3, 20, 3, 3, 3, 2, 1, 1, true},
-    {1, 1, 25, 7, 40, 1, 1, 1, 0, 1, 1, false},   {1, 3, 4, 520, 33, 3, 3, 3, 2, 1, 1, false},
+    {1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, false, false},
+    {1, 5, 3, 2, 3, 3, 3, 3, 2, 1, 1, false, false},
+    {4, 7, 9, 5, 12, 3, 3, 3, 2, 1, 1, false, false},
+    {2, 6, 10, 16, 17, 3, 3, 3, 2, 1, 1, false, false},
+    {1, 20, 33, 24, 48, 3, 3, 3, 2, 1, 1, false, false},
+    {3, 8, 12, 6, 64, 1, 3, 3, 0, 1, 2, false, false},
+    {4, 5, 6, 32, 32, 3, 1, 1, 1, 2, 1, false, false},
+    {2, 4, 40, 33, 130, 3, 1, 1, 2, 1, 1, false, false},
+    {1, 9, 16, 96, 96, 3, 3, 3, 2, 1, 1, false, false},
+    {1, 2, 2, 40, 160, 1, 3, 3, 0, 1, 1, false, false},
+    {2, 10, 14, 20, 16, 1, 3, 3, 0, 1, 2, false, false},
+    {1, 11, 13, 16, 3, 3, 3, 3, 2, 1, 1, false, false},
+    {5, 3, 3, 4, 5, 3, 3, 3, 1, 1, 1, false, false},
+    {2, 5, 7, 6, 9, 1, 3, 3, 0, 1, 1, true, false},
+    {1, 4, 30, 48, 80, 1, 3, 3, 0, 1, 1, true, false},
+    {1, 3, 5, 3, 20, 3, 3, 3, 2, 1, 1, true, false},
+    {2, 10, 14, 20, 16, 1, 3, 3, 0, 1, 2, false, true},
+    {1, 6, 4, 9, 35, 1, 3, 3, 0, 1, 2, false, true},
+    {1, 1, 25, 7, 40, 1, 1, 1, 0, 1, 1, false, false},
+    {1, 3, 4, 520, 33, 3, 3, 3, 2, 1, 1, false, false},
 };
 
 /* What varies beside the shape. */
@@ -153,7 +164,10 @@ static void check(struct device *dev, const char *isa, const struct row *r, cons
                           .stride_t = r->stride_t,
                           .stride_s = r->stride_s,
                           .is_doubled = r->is_doubled,
-                          .act = r->O % 3 ? ACT_NONE : ACT_SILU,
+                          .is_centred = r->is_centred,
+                          .act = r->O % 3   ? ACT_NONE
+                                 : r->W % 2 ? ACT_RELU
+                                            : ACT_SILU,
                           .add = m->has_add ? &add : NULL};
     CHECK_OK(op_conv(&ref, &want, &x, &o, &f), &f);
     struct tensor got = m->adds_to_itself ? add : empty(m->out, 4, dims);
@@ -217,6 +231,25 @@ static void threads_do_not_change_a_byte(void) {
     drop_all();
 }
 
+static void depthwise_agrees(void) {
+    static const int64_t shapes[][5] = {{1, 5, 6, 3, 7}, {2, 9, 8, 40, 7}, {1, 1, 1, 33, 3}};
+    struct device dev;
+    struct fail f = {0};
+    if (!open_way(&dev, &ways[4], 3)) return;
+    for (int i = 0; i < COUNT_OF(shapes) * 2; i++) {
+        const int64_t *d = shapes[i / 2];
+        enum dtype type = i % 2 ? DTYPE_BF16 : DTYPE_F32;
+        struct tensor x = random_of(type, 4, d, 1), got = empty(type, 4, d);
+        struct tensor want = empty(DTYPE_F32, 4, d);
+        struct tensor w = random_of(DTYPE_F32, 3, (int64_t[]){d[3], d[4], d[4]}, 0.2);
+        CHECK_OK(op_depthwise(&dev, &got, &x, &w, &f), &f);
+        CHECK_OK(op_depthwise(&ref, &want, &x, &w, &f), &f);
+        compare("depthwise", &got, &want, d[4] * d[4]);
+        drop_all();
+    }
+    device_close(&dev);
+}
+
 /* The same numbers for both; what comes out differs by one rounding at most. */
 static void volumes_of_bf16_agree(void) {
     static const struct {
@@ -260,6 +293,7 @@ static void volumes_of_bf16_agree(void) {
 }
 
 static const struct test tests[] = {
+    TEST(depthwise_agrees),
     TEST(volumes_of_bf16_agree),
     TEST(convolution_agrees_on_every_instruction_set),
     TEST(threads_do_not_change_a_byte),
