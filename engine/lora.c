@@ -105,22 +105,20 @@ out:
     return rc;
 }
 
-enum err lora_open_list(struct lora **out, const char *list, struct fail *f) {
-    struct lora_source source[LORA_FILES_MAX];
-    char path[LORA_FILES_MAX][512], one[600];
-    struct str rest = str_of(list), part;
-    int n = 0;
-    *out = NULL;
-    while (rest.n > 0) {
-        if (!str_split(&rest, ',', &part) || n == LORA_FILES_MAX ||
-            !str_copy(one, sizeof one, part))
-            return FAIL(f, ERR_INPUT, "\"%.100s\": at most %d FILE[:SCALE] with commas", list,
+enum err lora_list_parse(struct lora_list *out, const char *text, struct fail *f) {
+    enum err rc = ERR_OK;
+    char one[600];
+    struct str rest = str_of(text), part;
+    out->n = 0;
+    while (rest.n > 0 && str_split(&rest, ',', &part)) {
+        if (out->n == LORA_FILES_MAX || !str_copy(one, sizeof one, part))
+            return FAIL(f, ERR_INPUT, "\"%.100s\": at most %d times FILE[:SCALE]", text,
                         LORA_FILES_MAX);
-        enum err rc = lora_source_parse(&source[n], path[n], one, f);
-        if (rc != ERR_OK) return rc;
-        n++;
+        TRY(lora_source_parse(&out->source[out->n], out->path[out->n], one, f));
+        out->n++;
     }
-    return n > 0 ? lora_open(out, source, n, f) : ERR_OK;
+out:
+    return rc;
 }
 
 static void end_tensor(struct lora *l) {

@@ -21,12 +21,18 @@ struct lora_source {
     double scale;
 };
 
+/* As command lines and configuration files say it; the sources point into it. */
+struct lora_list {
+    int n;
+    struct lora_source source[LORA_FILES_MAX];
+    char path[LORA_FILES_MAX][512];
+};
+
+/* "FILE[:SCALE],FILE[:SCALE]"; none for NULL and for "". ERR_INPUT when it is something else. */
+MUST_CHECK enum err lora_list_parse(struct lora_list *out, const char *text, struct fail *f);
 /* "FILE" or "FILE:SCALE"; the path goes into `path`. ERR_INPUT when it is neither. */
 MUST_CHECK enum err lora_source_parse(struct lora_source *out, char path[512], const char *text,
                                       struct fail *f);
-/* All files of "FILE[:SCALE],FILE[:SCALE]"; *out is NULL for NULL and for "". The caller owns *out.
- */
-MUST_CHECK enum err lora_open_list(struct lora **out, const char *list, struct fail *f);
 /* The caller owns *out: lora_close(). */
 MUST_CHECK enum err lora_open(struct lora **out, const struct lora_source *sources, int n,
                               struct fail *f);

@@ -24,7 +24,8 @@ enum { PATH_BYTES_MAX = 1024 };
 
 struct opts {
     const char *model, *prompt, *negative, *output, *image, *size, *device, *solver;
-    const char *frames, *seed, *steps, *guidance, *shift, *fps, *threads, *precision;
+    const char *frames, *seed, *steps, *guidance, *shift, *fps, *threads, *precision, *lora,
+        *lora_late;
 };
 
 static const struct flag {
@@ -48,6 +49,8 @@ static const struct flag {
     {"--device", offsetof(struct opts, device), "cpu or ref"},
     {"--threads", offsetof(struct opts, threads), "0 = all cores"},
     {"--precision", offsetof(struct opts, precision), "auto, f32, bf16 or int8"},
+    {"--lora", offsetof(struct opts, lora), "FILE[:SCALE],...: added to the transformer"},
+    {"--lora-late", offsetof(struct opts, lora_late), "the same, to the second one of two"},
 };
 
 /* One clip in the making. */
@@ -188,11 +191,18 @@ static void on_log(void *ctx, const char *event, const char *text) {
 
 static enum err open_model(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
+    struct lora_list early, late;
     struct engine_opts opts = {
         .device = g->opts.device,
         .hooks = {.ctx = g, .progress = on_progress, .is_cancelled = on_ask, .log = on_log}};
     TRY(read_int(&opts.n_threads, "--threads", g->opts.threads, 0, 256, f));
     TRY(device_precision_parse(&opts.precision, g->opts.precision ? g->opts.precision : "auto", f));
+    TRY(lora_list_parse(&early, g->opts.lora, f));
+    TRY(lora_list_parse(&late, g->opts.lora_late, f));
+    opts.loras = early.source;
+    opts.n_loras = early.n;
+    opts.loras_late = late.source;
+    opts.n_loras_late = late.n;
     TRY(engine_open(&g->engine, g->opts.model, &opts, f));
 out:
     return rc;

@@ -332,6 +332,22 @@ static void lora_arguments_are_a_file_and_a_scale(void) {
     }
 }
 
+static void lora_lists_have_commas(void) {
+    struct lora_list l;
+    struct fail f = {0};
+    CHECK_OK(lora_list_parse(&l, NULL, &f), &f);
+    CHECK_INT(l.n, 0);
+    CHECK_OK(lora_list_parse(&l, "", &f), &f);
+    CHECK_INT(l.n, 0);
+    CHECK_OK(lora_list_parse(&l, "a.safetensors:0.5,b.safetensors", &f), &f);
+    CHECK_INT(l.n, 2);
+    CHECK_STR(l.source[0].path, "a.safetensors");
+    CHECK_NEAR(l.source[0].scale, 0.5, 0);
+    CHECK_STR(l.source[1].path, "b.safetensors");
+    CHECK_INT(lora_list_parse(&l, "a,,b", &f), ERR_INPUT);
+    CHECK_INT(lora_list_parse(&l, "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", &f), ERR_INPUT);
+}
+
 static const struct test tests[] = {
     TEST(channels_behind_the_latents_are_read),
     TEST(rows_of_a_picture_are_attended_to),
@@ -343,5 +359,6 @@ static const struct test tests[] = {
     TEST(several_lora_files_add_up),
     TEST(a_lora_of_another_model_is_refused_by_name_and_shapes),
     TEST(lora_arguments_are_a_file_and_a_scale),
+    TEST(lora_lists_have_commas),
 };
 TEST_MAIN(tests)
