@@ -91,6 +91,7 @@ static enum err open_parts(struct engine *e, const struct engine_opts *opts, str
     TRY(tokenizer_open(&e->tokenizer, path, f));
     TRY(engine_folder_part(&e->folder, path, "text_encoder", f));
     TRY(text_open(&e->text, &e->dev, &e->process, path, TEXT_BY_SIZE, f));
+    engine_text_open_cache(e, opts->cache_dir);
     TRY(engine_expert_open(e, opts, f));
     if (e->dit->caps.image_dim && e->folder.has_image_encoder) {
         TRY(engine_folder_part(&e->folder, path, "image_encoder", f));

@@ -51,6 +51,7 @@ struct engine_opts {
     const struct lora_source *loras, *loras_late;
     int n_loras, n_loras_late;
     enum engine_experts_mode experts;
+    const char *cache_dir; /* encoded words are kept there for the next time; NULL: nowhere */
     struct engine_hooks hooks;
 };
 

@@ -5,6 +5,7 @@
 #include "engine/adapter.h"
 #include "engine/clip.h"
 #include "engine/denoise.h"
+#include "engine/embed_cache.h"
 #include "engine/engine.h"
 #include "engine/engine_folder.h"
 #include "engine/engine_pace.h"
@@ -37,6 +38,8 @@ struct engine {
     struct pool_budget job_budget;  /* of job, step and host together */
     struct tokenizer *tokenizer;
     struct text *text;
+    struct embed_cache cache;            /* of encoded words */
+    unsigned char text_id[SHA256_BYTES]; /* of the encoder, for the cache */
     struct engine_experts experts;
     struct dit *dit;   /* the early expert: sizes are those of both */
     struct clip *clip; /* of models that attend to pictures, or NULL */
@@ -46,6 +49,9 @@ struct engine {
     double frame_ns_per_px;        /* of the last clip, or 0: decoding still to come */
 };
 
+/* Opens the cache of encoded words, once the encoder is there. One that cannot be opened is told to
+ * the log and does without. */
+void engine_text_open_cache(struct engine *e, const char *folder);
 /* engine_encode_text() without its progress. */
 MUST_CHECK enum err engine_text_rows(struct engine *e, struct engine_words *words,
                                      const char *prompt, const char *negative, struct fail *f);

@@ -217,6 +217,35 @@ void text_close(struct text *t) {
     mem_free(t);
 }
 
+static void add_entry(struct sha256 *s, const struct safetensors_entry *e) {
+    sha256_add(s, e->name, strlen(e->name) + 1);
+    sha256_add(s, &e->dtype, sizeof e->dtype);
+    sha256_add(s, &e->shard, sizeof e->shard);
+    sha256_add(s, &e->offset, sizeof e->offset);
+    sha256_add(s, e->dim, sizeof e->dim);
+}
+
+void text_identity(const struct text *t, unsigned char out[SHA256_BYTES]) {
+    const struct text_config *c = &t->config;
+    const int sizes[] = {c->vocab,     c->d_model,      c->d_kv,
+                         c->d_ff,      c->n_layers,     c->n_heads,
+                         c->n_buckets, c->max_distance, (int)t->dev->precision};
+    const struct safetensors *file = &t->weights.file;
+    struct sha256 s;
+    sha256_start(&s);
+    sha256_add(&s, t->dev->ops->name, strlen(t->dev->ops->name) + 1);
+    sha256_add(&s, sizes, sizeof sizes);
+    sha256_add(&s, &c->eps, sizeof c->eps);
+    for (int i = 0; i < file->n_shards; i++) {
+        const struct file *on_disk = &file->shard[i].file;
+        sha256_add(&s, &on_disk->size_bytes, sizeof on_disk->size_bytes);
+        sha256_add(&s, &on_disk->changed_ns, sizeof on_disk->changed_ns);
+    }
+    for (int i = 0; i < file->n_entries; i++)
+        add_entry(&s, &file->entry[i]);
+    sha256_end(&s, out);
+}
+
 int text_bucket(const struct text_config *c, int distance) {
     int half = c->n_buckets / 2, n_exact = half / 2;
     int base = distance > 0 ? half : 0, a = distance < 0 ? -distance : distance;

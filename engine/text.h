@@ -12,6 +12,7 @@
 #ifndef ENGINE_TEXT_H
 #define ENGINE_TEXT_H
 
+#include "common/base/sha256.h"
 #include "engine/json.h"
 #include "engine/mapped.h"
 #include "engine/weights.h"
@@ -77,6 +78,10 @@ struct text_ids {
  * cut or written to. */
 MUST_CHECK enum err text_encode(struct text *t, struct tensor *out, const struct text_ids *texts,
                                 int n_texts, struct pool *pool, struct fail *f);
+
+/* What tells this encoder from any other, and its numbers from those of another device: for caches.
+ * Files count by size, time and header. */
+void text_identity(const struct text *t, unsigned char out[SHA256_BYTES]);
 
 /* Bucket of the distance key - query, as the model was trained with. */
 int text_bucket(const struct text_config *c, int distance);

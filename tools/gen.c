@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ enum { PATH_BYTES_MAX = 1024 };
 struct opts {
     const char *model, *prompt, *negative, *output, *image, *size, *device, *solver;
     const char *frames, *seed, *steps, *guidance, *shift, *fps, *threads, *precision, *lora,
-        *lora_late;
+        *lora_late, *cache;
 };
 
 static const struct flag {
@@ -51,6 +52,8 @@ static const struct flag {
     {"--precision", offsetof(struct opts, precision), "auto, f32, bf16 or int8"},
     {"--lora", offsetof(struct opts, lora), "FILE[:SCALE],...: added to the transformer"},
     {"--lora-late", offsetof(struct opts, lora_late), "the same, to the second one of two"},
+    {"--cache", offsetof(struct opts, cache),
+     "where encoded prompts are kept (~/.cache/misora), or none"},
 };
 
 /* One clip in the making. */
@@ -189,11 +192,25 @@ static void on_log(void *ctx, const char *event, const char *text) {
     fprintf(stderr, "\r%s: %s              \n", event, text);
 }
 
+/* As the XDG base directories say; "" when the user has no home. */
+static const char *cache_dir(const char *asked, char out[PATH_BYTES_MAX]) {
+    const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (asked) return strcmp(asked, "none") == 0 ? "" : asked;
+    out[0] = '\0';
+    if (base && base[0] == '/')
+        snprintf(out, PATH_BYTES_MAX, "%s/misora", base);
+    else if (home && home[0] == '/')
+        snprintf(out, PATH_BYTES_MAX, "%s/.cache/misora", home);
+    return out;
+}
+
 static enum err open_model(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
+    char cache[PATH_BYTES_MAX];
     struct lora_list early, late;
     struct engine_opts opts = {
         .device = g->opts.device,
+        .cache_dir = cache_dir(g->opts.cache, cache),
         .hooks = {.ctx = g, .progress = on_progress, .is_cancelled = on_ask, .log = on_log}};
     TRY(read_int(&opts.n_threads, "--threads", g->opts.threads, 0, 256, f));
     TRY(device_precision_parse(&opts.precision, g->opts.precision ? g->opts.precision : "auto", f));

@@ -94,6 +94,7 @@ static enum err open_all(struct child *c, struct fail *f) {
     TRY(store_open(&c->store, c->hello.store_dir, f));
     struct engine_opts opts = {.device = c->hello.device,
                                .n_threads = c->hello.n_threads,
+                               .cache_dir = c->hello.cache_dir,
                                .hooks = {.ctx = c, .log = engine_log}};
     TRY(device_precision_parse(&opts.precision, c->hello.precision, f));
     TRY(engine_open(&c->run.engine, c->hello.model_dir, &opts, f));

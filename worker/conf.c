@@ -30,6 +30,8 @@ static const struct config_row rows[] = {
     {"threads", CONFIG_INT, AT(threads), "0", 0, 1024, "threads of the model; 0: all cores"},
     {"precision", CONFIG_TEXT, AT(precision), "auto", 3, 4,
      "numbers of the products: auto, f32, bf16 or int8"},
+    {"cache_dir", CONFIG_TEXT, AT(cache_dir), "", 0, 900,
+     "directory where encoded prompts are kept, at most 256 MiB; empty: nowhere"},
     {"lease", CONFIG_MS, AT(lease_ms), "30s", 1000, 600000,
      "how long a claim holds without a beat"},
     {"beat", CONFIG_MS, AT(beat_ms), "5s", 100, 60000, "how often the claim is renewed"},

@@ -128,6 +128,7 @@ static enum err start_child(struct supervisor *s, struct fail *f) {
     snprintf(hello.store_dir, sizeof(hello.store_dir), "%s", s->conf->store_dir);
     snprintf(hello.device, sizeof(hello.device), "%s", s->conf->device);
     snprintf(hello.precision, sizeof(hello.precision), "%s", s->conf->precision);
+    snprintf(hello.cache_dir, sizeof(hello.cache_dir), "%s", s->conf->cache_dir);
     decode_find_program(hello.decode_program, sizeof(hello.decode_program));
     return kid_open(&s->kid, s->loop, &hello, &on, f);
 }

@@ -52,6 +52,7 @@ enum err wire_write_hello(struct buf *out, const struct wire_hello *m, struct fa
     doc_put_text(&o, "device", m->device);
     doc_put_int(&o, "n_threads", m->n_threads);
     doc_put_text(&o, "precision", m->precision);
+    doc_put_text(&o, "cache_dir", m->cache_dir);
     doc_close_object(&o);
     return doc_done(&o, f);
 }
@@ -65,6 +66,7 @@ static enum err read_hello(void *out, const struct value *v, struct fail *f) {
     TRY(get_text(v, "device", m->device, sizeof(m->device), f));
     TRY(get_int(v, "n_threads", 0, THREADS_MAX, &m->n_threads, f));
     TRY(get_text(v, "precision", m->precision, sizeof(m->precision), f));
+    TRY(get_text(v, "cache_dir", m->cache_dir, sizeof(m->cache_dir), f));
 out:
     return rc;
 }

@@ -42,6 +42,7 @@ struct wire_hello {
     char device[16];
     int n_threads;
     char precision[8];
+    char cache_dir[WIRE_PATH_MAX]; /* "": none */
 };
 
 struct wire_job {
