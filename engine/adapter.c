@@ -42,17 +42,3 @@ enum err adapter_check(enum adapter_kind kind, unsigned needs, const char *model
                         needs_words[i], rows[kind].name);
     return ERR_OK;
 }
-
-void adapter_mask_channels(float *out, const bool *is_known, int64_t L, int factor_t,
-                           int64_t n_places, int64_t stride) {
-    for (int64_t l = 0; l < L; l++)
-        for (int c = 0; c < factor_t; c++) {
-            int64_t frame = l == 0 ? 0 : 1 + (l - 1) * factor_t + c;
-            for (int64_t k = 0; k < n_places; k++)
-                out[(l * n_places + k) * stride + c] = is_known[frame] ? 1.0f : 0.0f;
-        }
-}
-
-int64_t adapter_mask_frame(int64_t l, int64_t L, int64_t T) {
-    return (2 * l + 1) * T / (2 * L);
-}

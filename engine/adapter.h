@@ -6,9 +6,6 @@
 #ifndef ENGINE_ADAPTER_H
 #define ENGINE_ADAPTER_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "common/base/err.h"
 
 enum adapter_kind {
@@ -38,13 +35,5 @@ const char *adapter_name(enum adapter_kind kind);
 /* ERR_UNSUPPORTED names the model and the first need that it does not have. */
 MUST_CHECK enum err adapter_check(enum adapter_kind kind, unsigned needs, const char *model,
                                   struct fail *f);
-
-/* The mask of Wan I2V: out [L,n_places,stride], channels 0..factor_t-1 of each place: 1 where the
- * frame is known. Frame 0 counts factor_t times, so that all channels of latent 0 are its. */
-void adapter_mask_channels(float *out, const bool *is_known, int64_t L, int factor_t,
-                           int64_t n_places, int64_t stride);
-/* Which of T frames speaks for latent l of L in the mask of VACE (nearest, half up: latent 0 is
- * represented by frame 1 of 81). */
-int64_t adapter_mask_frame(int64_t l, int64_t L, int64_t T);
 
 #endif

@@ -12,7 +12,6 @@
 #include "common/base/err.h"
 #include "common/base/grid.h"
 #include "engine/device.h"
-#include "engine/lora.h"
 #include "engine/tensor.h"
 
 struct engine;
@@ -89,7 +88,10 @@ struct engine_params {
     double guidance_from, guidance_to; /* guided while to <= sigma <= from; 0, 0 means always */
     bool is_zero_star;                 /* CFG-Zero*: fit the unguided velocity before it is left */
     int n_zero_steps;                  /* with it: first steps that stand still */
-    double shift;                      /* <= 0 means the default */
+    /* First block cache: a step whose first block changes less than this share of it takes the rest
+     * from the step before. 0: off; 0.05 is usual for 50 steps, a few steps have no use for it. */
+    double cache;
+    double shift; /* <= 0 means the default */
     enum engine_solver solver;
     /* An explicit schedule instead of n_steps: falling sigmas in (0,1], or timesteps up to 1000.
      * They are shifted only when `shift` is given. NULL, or borrowed for the call. */

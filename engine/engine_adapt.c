@@ -1,10 +1,9 @@
 #include "engine/engine_adapt.h"
 
-#include <string.h>
-
-#include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/engine_encode.h"
+#include "engine/extra.h"
+#include "engine/vace.h"
 
 enum err engine_adapt_find(enum adapter_kind *out, const struct engine *e, struct fail *f) {
     const struct dit_caps *c = &e->dit->caps;
@@ -84,41 +83,32 @@ static void fill_known_pixels(const void *ctx, float *frame, int index) {
     const uint8_t *rgb = find_frame(v, index, &size), *mask = find_mask(v, index);
     int W = v->fit.width, H = v->fit.height;
     if (!rgb) {
-        memset(frame, 0, (size_t)W * (size_t)H * 3 * sizeof *frame);
+        extra_grey(frame, (int64_t)W * H);
         return;
     }
     engine_encode_picture(frame, rgb, size, W, H);
     for (int y = 0; mask && y < H; y++)
         for (int x = 0; x < W; x++)
-            if (is_anew(v, mask, x, y))
-                memset(frame + ((int64_t)y * W + x) * 3, 0, 3 * sizeof *frame);
+            if (is_anew(v, mask, x, y)) extra_grey(frame + ((int64_t)y * W + x) * 3, 1);
 }
 
 static void fill_grey(const void *ctx, float *frame, int index) {
     const struct engine_adapt_view *v = ctx;
     (void)index;
-    memset(frame, 0, (size_t)v->fit.width * (size_t)v->fit.height * 3 * sizeof *frame);
+    extra_grey(frame, (int64_t)v->fit.width * v->fit.height);
 }
 
-/* Latents of a made-up clip into columns `from` .. `from`+z-1 of a volume. */
-static enum err encode_columns(struct engine *e, struct tensor *volume, int64_t from,
-                               const struct engine_adapt_view *v,
+/* Latents of a made-up clip, for mem_free(). */
+static enum err encode_made_up(struct engine *e, float **out, const struct engine_adapt_view *v,
                                void (*fill)(const void *, float *, int), struct fail *f) {
-    enum err rc = ERR_OK;
-    int64_t z = e->vae->config.z_dim, C = volume->dim[3], n = tensor_count(volume) / C;
-    struct engine_encode_in in = {.width = v->fit.width,
-                                  .height = v->fit.height,
-                                  .L = volume->dim[0],
-                                  .fill = fill,
-                                  .ctx = v};
-    float *latent = mem_take((size_t)(n * z), sizeof *latent);
-    if (!latent) TRY(FAIL(f, ERR_NOMEM, "no memory for %lld latent values", (long long)(n * z)));
-    TRY(engine_encode(e, latent, &in, f));
-    for (int64_t i = 0; i < n; i++)
-        memcpy((float *)volume->data + i * C + from, latent + i * z, (size_t)z * sizeof *latent);
-out:
-    mem_free(latent);
-    return rc;
+    int64_t dims[4];
+    engine_latent_dims(e, &v->fit, dims);
+    struct engine_encode_in in = {
+        .width = v->fit.width, .height = v->fit.height, .L = dims[0], .fill = fill, .ctx = v};
+    size_t n = (size_t)(dims[0] * dims[1] * dims[2] * dims[3]);
+    *out = mem_take(n, sizeof **out);
+    if (!*out) return FAIL(f, ERR_NOMEM, "no memory for %zu latent values", n);
+    return engine_encode(e, *out, &in, f);
 }
 
 static enum err take_volume(struct engine *e, struct tensor *out, const struct canvas *fit,
@@ -149,48 +139,68 @@ static enum err fill_picture(struct engine *e, struct engine_known *known,
 static enum err fill_channels(struct engine *e, struct engine_known *known,
                               const struct engine_adapt_view *v, struct fail *f) {
     enum err rc = ERR_OK;
-    int n = v->fit.n_frames, t = e->grid.factor_t;
+    float *picture = NULL;
+    int n = v->fit.n_frames;
     bool *is_known = mem_take((size_t)n, sizeof *is_known);
     if (!is_known) TRY(FAIL(f, ERR_NOMEM, "no memory for a mask"));
-    TRY(take_volume(e, &known->extra, &v->fit, e->dit->caps.extra_channels, f));
     for (int i = 0; i < n; i++) {
         const struct canvas *size;
         is_known[i] = find_frame(v, i, &size) != NULL;
     }
-    const struct tensor *x = &known->extra;
-    adapter_mask_channels(x->data, is_known, x->dim[0], t, x->dim[1] * x->dim[2], x->dim[3]);
-    TRY(encode_columns(e, &known->extra, t, v, fill_known_pixels, f));
+    TRY(take_volume(e, &known->extra, &v->fit, e->dit->caps.extra_channels, f));
+    TRY(encode_made_up(e, &picture, v, fill_known_pixels, f));
+    struct extra_parts parts = {.L = known->extra.dim[0],
+                                .h = known->extra.dim[1],
+                                .w = known->extra.dim[2],
+                                .C = e->vae->config.z_dim,
+                                .factor_t = e->grid.factor_t,
+                                .is_known = is_known,
+                                .picture = picture};
+    extra_fill(known->extra.data, &parts);
     if (e->clip) TRY(fill_picture(e, known, v, f));
 out:
+    mem_free(picture);
     mem_free(is_known);
     return rc;
 }
 
-/* 1 where something shall be made: every pixel of a cell is a channel of its own. */
-static void fill_mask(const struct engine *e, struct tensor *volume,
-                      const struct engine_adapt_view *v) {
-    int s = e->grid.factor_s;
-    int64_t L = volume->dim[0], h = volume->dim[1], w = volume->dim[2], C = volume->dim[3];
-    float *out = (float *)volume->data + C - s * s;
-    for (int64_t i = 0; i < L * h * w; i++, out += C) {
-        int frame = (int)adapter_mask_frame(i / (h * w), L, v->fit.n_frames);
-        int y = (int)(i / w % h) * s, x = (int)(i % w) * s;
+/* 1 where something shall be made, [T,H,W]. */
+static void fill_mask(float *out, const struct engine_adapt_view *v) {
+    for (int i = 0; i < v->fit.n_frames; i++) {
         const struct canvas *size;
-        const uint8_t *mask = find_mask(v, frame);
-        bool is_given = find_frame(v, frame, &size) != NULL;
-        for (int k = 0; k < s * s; k++)
-            out[k] = !is_given || is_anew(v, mask, x + k % s, y + k / s) ? 1.0f : 0.0f;
+        const uint8_t *mask = find_mask(v, i);
+        bool is_given = find_frame(v, i, &size) != NULL;
+        for (int y = 0; y < v->fit.height; y++)
+            for (int x = 0; x < v->fit.width; x++)
+                *out++ = !is_given || is_anew(v, mask, x, y) ? 1.0f : 0.0f;
     }
 }
 
 static enum err fill_control(struct engine *e, struct engine_known *known,
                              const struct engine_adapt_view *v, struct fail *f) {
     enum err rc = ERR_OK;
+    float *inactive = NULL, *reactive = NULL;
+    size_t n_pixels = (size_t)v->fit.n_frames * (size_t)v->fit.width * (size_t)v->fit.height;
+    float *mask = mem_take(n_pixels, sizeof *mask);
+    if (!mask) TRY(FAIL(f, ERR_NOMEM, "no memory for a mask"));
     TRY(take_volume(e, &known->control, &v->fit, e->dit->caps.vace_channels, f));
-    TRY(encode_columns(e, &known->control, 0, v, fill_known_pixels, f));
-    TRY(encode_columns(e, &known->control, e->vae->config.z_dim, v, fill_grey, f));
-    fill_mask(e, &known->control, v);
+    TRY(encode_made_up(e, &inactive, v, fill_known_pixels, f));
+    TRY(encode_made_up(e, &reactive, v, fill_grey, f));
+    fill_mask(mask, v);
+    struct vace_parts parts = {.T = v->fit.n_frames,
+                               .L = known->control.dim[0],
+                               .h = known->control.dim[1],
+                               .w = known->control.dim[2],
+                               .C = e->vae->config.z_dim,
+                               .s = e->grid.factor_s,
+                               .inactive = inactive,
+                               .reactive = reactive,
+                               .mask = mask};
+    vace_control(known->control.data, &parts);
 out:
+    mem_free(mask);
+    mem_free(inactive);
+    mem_free(reactive);
     return rc;
 }
 

@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,58 +13,28 @@
 #include "common/base/limits.h"
 #include "common/base/mem.h"
 #include "common/base/now.h"
-#include "common/base/str.h"
 #include "common/config.h"
-#include "engine/engine.h"
-#include "worker/media/decode.h"
+#include "engine/lora.h"
+#include "tools/gen_given.h"
 #include "worker/media/encode.h"
+#include "worker/media/still.h"
 
-enum { PATH_BYTES_MAX = 1024 };
-
-struct opts {
-    const char *model, *prompt, *negative, *output, *image, *size, *device, *solver;
-    const char *frames, *seed, *steps, *guidance, *shift, *fps, *threads, *precision, *lora,
-        *lora_late, *cache;
-};
-
-static const struct flag {
-    const char *name;
-    size_t offset;
-    const char *help;
-} flags[] = {
-    {"--model", offsetof(struct opts, model), "folder in the diffusers layout (models/tiny)"},
-    {"--prompt", offsetof(struct opts, prompt), "what to show"},
-    {"--negative-prompt", offsetof(struct opts, negative), "what to avoid"},
-    {"-o", offsetof(struct opts, output), "the mp4 to write"},
-    {"--image", offsetof(struct opts, image), "first frame: png, jpeg or webp"},
-    {"--size", offsetof(struct opts, size), "WIDTHxHEIGHT"},
-    {"--frames", offsetof(struct opts, frames), "length; rounded up to what the model can make"},
-    {"--fps", offsetof(struct opts, fps), "frames per second of the file"},
-    {"--seed", offsetof(struct opts, seed), "the same seed gives the same clip (1)"},
-    {"--steps", offsetof(struct opts, steps), "denoising steps"},
-    {"--guidance", offsetof(struct opts, guidance), "classifier-free guidance; 1 = off"},
-    {"--shift", offsetof(struct opts, shift), "schedule shift"},
-    {"--solver", offsetof(struct opts, solver), "unipc or euler"},
-    {"--device", offsetof(struct opts, device), "cpu or ref"},
-    {"--threads", offsetof(struct opts, threads), "0 = all cores"},
-    {"--precision", offsetof(struct opts, precision), "auto, f32, bf16 or int8"},
-    {"--lora", offsetof(struct opts, lora), "FILE[:SCALE],...: added to the transformer"},
-    {"--lora-late", offsetof(struct opts, lora_late), "the same, to the second one of two"},
-    {"--cache", offsetof(struct opts, cache),
-     "where encoded prompts are kept (~/.cache/misora), or none"},
-};
+enum { PATH_BYTES_MAX = 1024, MEMORY_EVERY_US = 5000000 };
 
 /* One clip in the making. */
 struct gen {
-    struct opts opts;
+    struct gen_flags flags;
     struct engine *engine;
-    struct canvas canvas;
+    struct canvas canvas; /* what the engine renders */
     struct engine_params params;
-    int fps;
+    double sigmas[SCHEDULE_STEPS_MAX];
+    struct gen_given given;
+    int fps, n_written;
     char part[PATH_BYTES_MAX]; /* the file while it grows */
+    bool is_picture;           /* a png of one frame */
     struct encode *encode;
-    uint8_t *image;
-    int64_t phase_us;
+    const struct task_piece *piece; /* of the result, that the engine renders now */
+    int64_t phase_us, memory_us;
 };
 
 /* Set by a signal, read between two steps: the run ends as a failed one does. */
@@ -82,98 +50,42 @@ static bool on_ask(void *ctx) {
     return is_stopped != 0;
 }
 
-static void print_usage(FILE *to) {
-    fprintf(to, "usage: misora gen --prompt TEXT -o FILE.mp4 [flags]\n\n");
-    for (int i = 0; i < COUNT_OF(flags); i++)
-        fprintf(to, "  %-18s %s\n", flags[i].name, flags[i].help);
-}
-
-static const struct flag *find_flag(const char *name) {
-    for (int i = 0; i < COUNT_OF(flags); i++)
-        if (strcmp(flags[i].name, name) == 0) return &flags[i];
-    return NULL;
-}
-
-static enum err read_flags(struct opts *o, int argc, char **argv, struct fail *f) {
-    for (int i = 1; i < argc; i += 2) {
-        const struct flag *flag = find_flag(argv[i]);
-        if (!flag) return FAIL(f, ERR_INPUT, "there is no flag %.80s", argv[i]);
-        if (i + 1 == argc || find_flag(argv[i + 1]))
-            return FAIL(f, ERR_INPUT, "%s needs a value", argv[i]);
-        const char **value = (const char **)((char *)o + flag->offset);
-        if (*value) return FAIL(f, ERR_INPUT, "%s is there twice", argv[i]);
-        *value = argv[i + 1];
-    }
-    if (!o->model) o->model = "models/tiny";
-    if (!o->prompt || !o->output)
-        return FAIL(f, ERR_INPUT, "--prompt and -o are needed (misora gen --help tells more)");
-    return ERR_OK;
-}
-
-static enum err read_int(int *out, const char *flag, const char *text, int min, int max,
-                         struct fail *f) {
-    int64_t v;
-    if (!text) return ERR_OK;
-    if (!str_parse_i64(str_of(text), min, max, &v))
-        return FAIL(f, ERR_INPUT, "%s %.40s: a number from %d to %d", flag, text, min, max);
-    *out = (int)v;
-    return ERR_OK;
-}
-
-static enum err read_real(double *out, const char *flag, const char *text, double max,
-                          struct fail *f) {
-    if (text && !str_parse_f64(str_of(text), 0, max, out))
-        return FAIL(f, ERR_INPUT, "%s %.40s: a number from 0 to %g", flag, text, max);
-    return ERR_OK;
-}
-
-static enum err read_size(struct canvas *c, const char *text, struct fail *f) {
-    struct str rest = str_of(text), part = {0};
-    int64_t w = 0, h = 0;
-    if (!text) return ERR_OK;
-    bool is_good = str_split(&rest, 'x', &part) && str_parse_i64(part, 1, LIMIT_SIDE_MAX_PX, &w) &&
-                   str_parse_i64(rest, 1, LIMIT_SIDE_MAX_PX, &h);
-    if (!is_good) return FAIL(f, ERR_INPUT, "--size %.40s: WIDTHxHEIGHT, 192x112", text);
-    c->width = (int)w;
-    c->height = (int)h;
-    return ERR_OK;
-}
-
-static enum err read_solver(enum engine_solver *out, const char *text, struct fail *f) {
-    if (!text) return ERR_OK;
-    if (strcmp(text, "unipc") == 0)
-        *out = ENGINE_SOLVER_UNIPC;
-    else if (strcmp(text, "euler") == 0)
-        *out = ENGINE_SOLVER_EULER;
-    else
-        return FAIL(f, ERR_INPUT, "--solver %.40s: unipc or euler", text);
-    return ERR_OK;
-}
-
 /* Defaults of the model, then what the command line says. */
 static enum err read_values(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
     const struct engine_caps *c = engine_caps(g->engine);
-    const struct opts *o = &g->opts;
-    int64_t seed = 1;
-    g->canvas = (struct canvas){c->default_frames, c->default_width, c->default_height};
-    g->params = (struct engine_params){.guidance = -1};
+    const struct gen_flags *o = &g->flags;
+    g->canvas =
+        (struct canvas){g->is_picture ? 1 : c->default_frames, c->default_width, c->default_height};
     g->fps = c->fps;
-    TRY(read_size(&g->canvas, o->size, f));
-    TRY(read_int(&g->canvas.n_frames, "--frames", o->frames, 1, LIMIT_FRAMES_MAX, f));
-    TRY(read_int(&g->params.n_steps, "--steps", o->steps, 1, LIMIT_STEPS_MAX, f));
-    TRY(read_int(&g->fps, "--fps", o->fps, 1, LIMIT_FPS_MAX, f));
-    TRY(read_real(&g->params.guidance, "--guidance", o->guidance, LIMIT_GUIDANCE_MAX, f));
-    TRY(read_real(&g->params.shift, "--shift", o->shift, 100, f));
-    TRY(read_solver(&g->params.solver, o->solver, f));
-    if (o->seed && !str_parse_i64(str_of(o->seed), 0, INT64_MAX, &seed))
-        TRY(FAIL(f, ERR_INPUT, "--seed %.40s: a whole number", o->seed));
-    g->params.seed = (uint64_t)seed;
-    g->canvas.n_frames +=
-        (c->frame_step - (g->canvas.n_frames - 1) % c->frame_step) % c->frame_step;
-    TRY(engine_canvas_check(g->engine, &g->canvas, f));
+    TRY(gen_flags_size(&g->canvas, o->size, f));
+    TRY(gen_flags_int(&g->canvas.n_frames, "--frames", o->frames, 1, LIMIT_FRAMES_MAX, f));
+    TRY(gen_flags_int(&g->fps, "--fps", o->fps, 1, LIMIT_FPS_MAX, f));
+    TRY(gen_flags_params(&g->params, g->sigmas, o, f));
+    int step = c->frame_step, over = (g->canvas.n_frames - 1) % step;
+    if (over > 0) g->canvas.n_frames += step - over;
+    if (g->is_picture && g->canvas.n_frames != 1)
+        return FAIL(f, ERR_INPUT, "a .png is one frame, not %d", g->canvas.n_frames);
+    struct canvas fit = engine_canvas_fit(g->engine, &g->canvas);
+    TRY(engine_canvas_check(g->engine, &fit, f));
 out:
     return rc;
+}
+
+static double resident_mb(void) {
+    long total = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file && fscanf(file, "%ld %ld", &total, &resident) != 2) resident = 0;
+    if (file) fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE) * 1e-6;
+}
+
+/* What the process holds, every few seconds: a long clip takes no more than a short one. */
+static void tell_memory(struct gen *g, int64_t now) {
+    if (now - g->memory_us < MEMORY_EVERY_US) return;
+    if (g->memory_us > 0)
+        fprintf(stderr, "\rmemory: %.0f MB resident              \n", resident_mb());
+    g->memory_us = now;
 }
 
 static void on_progress(void *ctx, const struct engine_progress *p) {
@@ -185,6 +97,7 @@ static void on_progress(void *ctx, const struct engine_progress *p) {
     fprintf(stderr, "\r%-8s %3d/%d  %.1f s", names[p->phase], p->step, p->total, s);
     if (p->eta_s >= 0 && p->step < p->total) fprintf(stderr, ", %.1f s to go ", p->eta_s);
     if (p->step == p->total) fprintf(stderr, "              \n");
+    tell_memory(g, now);
 }
 
 static void on_log(void *ctx, const char *event, const char *text) {
@@ -208,69 +121,45 @@ static enum err open_model(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
     char cache[PATH_BYTES_MAX];
     struct lora_list early, late;
+    const struct gen_flags *o = &g->flags;
     struct engine_opts opts = {
-        .device = g->opts.device,
-        .cache_dir = cache_dir(g->opts.cache, cache),
+        .device = g->flags.device,
+        .cache_dir = cache_dir(o->cache, cache),
         .hooks = {.ctx = g, .progress = on_progress, .is_cancelled = on_ask, .log = on_log}};
-    TRY(read_int(&opts.n_threads, "--threads", g->opts.threads, 0, 256, f));
-    TRY(device_precision_parse(&opts.precision, g->opts.precision ? g->opts.precision : "auto", f));
-    TRY(lora_list_parse(&early, g->opts.lora, f));
-    TRY(lora_list_parse(&late, g->opts.lora_late, f));
+    TRY(gen_flags_int(&opts.n_threads, "--threads", g->flags.threads, 0, 256, f));
+    TRY(device_precision_parse(&opts.precision, o->precision ? o->precision : "auto", f));
+    TRY(lora_list_parse(&early, o->loras, f));
+    TRY(lora_list_parse(&late, o->loras_late, f));
     opts.loras = early.source;
     opts.n_loras = early.n;
     opts.loras_late = late.source;
     opts.n_loras_late = late.n;
-    TRY(engine_open(&g->engine, g->opts.model, &opts, f));
+    TRY(engine_open(&g->engine, g->flags.model, &opts, f));
 out:
     return rc;
 }
 
-/* What is wrong with a picture is said with its name. */
-static enum err decode_picture(struct gen *g, const struct decode_request *request,
-                               struct fail *f) {
-    struct fail why = {0};
-    enum err rc = decode_image(g->image, request, &why);
-    return rc == ERR_OK ? rc : FAIL(f, rc, "%.100s: %.140s", g->opts.image, why.text);
+static enum err write_frame(struct gen *g, const uint8_t *rgb, struct fail *f) {
+    struct still still = {.rgb = rgb, .width = g->canvas.width, .height = g->canvas.height};
+    g->n_written++;
+    if (g->is_picture) return still_write_png(g->part, &still, f);
+    return encode_frame(g->encode, rgb, (size_t)g->canvas.width * 3, f);
 }
 
-/* The picture through the decoder in its cage, as the worker reads it, becomes latent frame 0. */
-static enum err read_image(struct gen *g, struct engine_known *known, struct fail *f) {
-    enum err rc = ERR_OK;
-    char program[PATH_BYTES_MAX];
-    struct tensor latent;
-    struct canvas one = {1, g->canvas.width, g->canvas.height};
-    decode_find_program(program, sizeof program);
-    int fd = open(g->opts.image, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return FAIL(f, ERR_MEDIA, "%.160s cannot be opened: %s", g->opts.image, strerror(errno));
-    g->image = mem_take((size_t)one.width * (size_t)one.height, 3);
-    if (!g->image) TRY(FAIL(f, ERR_NOMEM, "no memory for the picture"));
-    struct decode_request request = {program, fd, one.width, one.height};
-    struct engine_clip clip = {.rgb = g->image, .size = one};
-    TRY(decode_picture(g, &request, f));
-    TRY(engine_known_make(g->engine, known, &g->canvas, f));
-    TRY(engine_encode_video(g->engine, &latent, &clip, f));
-    memcpy(known->latent.data, latent.data, tensor_bytes(&latent));
-    struct tensor first = tensor_rows(&known->level, 0, 1);
-    memset(first.data, 0, tensor_bytes(&first)); /* 0.0f: known and exact */
-out:
-    close(fd);
-    return rc;
-}
-
+/* Frames of the canvas that are no part of the result are left out. */
 static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
     struct gen *g = ctx;
-    (void)index;
-    return encode_frame(g->encode, rgb, (size_t)g->canvas.width * 3, f);
+    if (index < g->piece->from || index >= g->piece->from + g->piece->n) return ERR_OK;
+    return write_frame(g, rgb, f);
 }
 
 static enum err check_output(const struct gen *g, struct fail *f) {
     struct stat st;
-    if (stat(g->opts.output, &st) == 0 && !S_ISREG(st.st_mode))
-        return FAIL(f, ERR_INPUT, "-o %.160s is not a file", g->opts.output);
+    if (stat(g->flags.output, &st) == 0 && !S_ISREG(st.st_mode))
+        return FAIL(f, ERR_INPUT, "-o %.160s is not a file", g->flags.output);
     int fd = open(g->part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (fd < 0)
-        return FAIL(f, ERR_IO, "%.160s cannot be written: %s", g->opts.output, strerror(errno));
+        return FAIL(f, ERR_IO, "%.160s cannot be written: %s", g->flags.output, strerror(errno));
     close(fd);
     unlink(g->part);
     return ERR_OK;
@@ -283,10 +172,10 @@ static enum err open_file(struct gen *g, struct fail *f) {
     struct encode_opts o = {.fps_num = g->fps, .fps_den = 1};
     o.width = o.out_width = g->canvas.width;
     o.height = o.out_height = g->canvas.height;
-    int n = snprintf(g->part, sizeof g->part, "%s.%ld.part", g->opts.output, (long)getpid());
+    int n = snprintf(g->part, sizeof g->part, "%s.%ld.part", g->flags.output, (long)getpid());
     if (n >= (int)sizeof g->part) return FAIL(f, ERR_INPUT, "the path after -o is too long");
     TRY(check_output(g, f));
-    TRY(encode_open(&g->encode, g->part, &o, f));
+    if (!g->is_picture) TRY(encode_open(&g->encode, g->part, &o, f));
 out:
     return rc;
 }
@@ -295,31 +184,76 @@ static enum err close_file(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
     struct encode *done = g->encode;
     g->encode = NULL;
-    TRY(encode_close(done, f));
-    if (rename(g->part, g->opts.output) != 0) {
-        rc = FAIL(f, ERR_IO, "%.160s cannot be written: %s", g->opts.output, strerror(errno));
+    TRY(encode_close(done, f)); /* NULL is fine */
+    if (rename(g->part, g->flags.output) != 0) {
+        rc = FAIL(f, ERR_IO, "%.160s cannot be written: %s", g->flags.output, strerror(errno));
         unlink(g->part);
     }
 out:
     return rc;
 }
 
+/* What the engine makes; the rest of the result is there already. */
+static enum err render(struct gen *g, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct gen_flags *o = &g->flags;
+    struct engine_words words, old;
+    struct engine_edit edit = {.old = &old, .old_guidance = 1.5};
+    bool has_given = g->given.given.n_spans > 0;
+    TRY(gen_flags_int(&edit.n_max, "--flowedit-steps", o->flowedit_steps, 1, LIMIT_STEPS_MAX, f));
+    TRY(gen_flags_real(&edit.old_guidance, "--flowedit-guidance", o->flowedit_guidance,
+                       LIMIT_GUIDANCE_MAX, f));
+    TRY(engine_encode_text(g->engine, &words, o->prompt, o->negative, f));
+    if (o->flowedit) TRY(engine_encode_text(g->engine, &old, o->flowedit, o->negative, f));
+    struct engine_render_in in = {.canvas = g->canvas,
+                                  .given = has_given ? &g->given.given : NULL,
+                                  .words = &words,
+                                  .params = g->params,
+                                  .is_loop = o->is_loop && !o->video,
+                                  .edit = o->flowedit ? &edit : NULL};
+    TRY(engine_render(g->engine, &in, on_frame, g, f));
+out:
+    return rc;
+}
+
+/* The pieces of the result, in order. */
+static enum err write_pieces(struct gen *g, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct task_plan *plan = &g->given.plan;
+    size_t frame = (size_t)g->canvas.width * (size_t)g->canvas.height * 3;
+    for (int i = 0; i < plan->n_pieces; i++) {
+        g->piece = &plan->piece[i];
+        if (g->piece->asset == TASK_CANVAS)
+            TRY(render(g, f));
+        else
+            for (int k = g->piece->from; k < g->piece->from + g->piece->n; k++)
+                TRY(write_frame(g, g->given.frames[g->piece->asset] + (size_t)k * frame, f));
+    }
+out:
+    return rc;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
 static enum err make_clip(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
-    struct engine_words words;
-    struct engine_known known;
+    const struct gen_flags *o = &g->flags;
+    g->is_picture = ends_with(o->output, ".png");
     TRY(read_values(g, f));
     TRY(open_file(g, f));
-    TRY(engine_encode_text(g->engine, &words, g->opts.prompt, g->opts.negative, f));
-    if (g->opts.image) TRY(read_image(g, &known, f));
-    struct engine_render_in in = {.canvas = g->canvas,
-                                  .known = g->opts.image ? &known : NULL,
-                                  .words = &words,
-                                  .params = g->params};
-    TRY(engine_render(g->engine, &in, on_frame, g, f));
+    bool is_ring = o->is_loop && !o->video;
+    int step = engine_caps(g->engine)->frame_step;
+    if (is_ring && g->canvas.n_frames > step) g->canvas.n_frames -= step;
+    TRY(gen_given_make(&g->given, &g->canvas, o, engine_caps(g->engine), f));
+    if (is_ring)
+        g->given.plan.piece[0].n = g->canvas.n_frames + step - 1; /* all latents are whole */
+    TRY(write_pieces(g, f));
     TRY(close_file(g, f));
-    fprintf(stderr, "%s: %d x %d, %d frames, seed %llu\n", g->opts.output, g->canvas.width,
-            g->canvas.height, g->canvas.n_frames, (unsigned long long)g->params.seed);
+    fprintf(stderr, "%s: %d x %d, %d frames, seed %llu\n", o->output, g->canvas.width,
+            g->canvas.height, g->n_written, (unsigned long long)g->params.seed);
 out:
     encode_drop(g->encode);
     return rc;
@@ -340,17 +274,17 @@ int gen_main(int argc, char **argv) {
     struct fail fail = {0}, *f = &fail;
     struct gen g = {0};
     if (argc == 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        print_usage(stdout);
+        gen_flags_usage(stdout);
         return 0;
     }
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    TRY(read_flags(&g.opts, argc, argv, f));
+    TRY(gen_flags_read(&g.flags, argc, argv, f));
     TRY(open_model(&g, f));
     TRY(make_clip(&g, f));
 out:
     if (rc != ERR_OK) fprintf(stderr, "misora gen: %s\n", fail.text);
-    mem_free(g.image);
+    gen_given_free(&g.given);
     engine_close(g.engine);
     if (rc == ERR_OK) return 0;
     return exit_codes[rc] ? exit_codes[rc] : 1;

@@ -29,7 +29,7 @@ REFUSED = [
     (["--prompt", "a", "--prompt", "b", "-o", "OUT"], USAGE, "--prompt is there twice"),
     (["--bogus", "1"], USAGE, "there is no flag --bogus"),
     (["--", "a"], USAGE, "there is no flag --"),
-    (["--prompt", "a", "-o", "OUT", "--size", "100x100"], USAGE, "must be multiples of 16"),
+    (["--prompt", "a", "-o", "OUT", "--size", "101x100"], USAGE, "both sides must be even; near is 100x100"),
     (["--prompt", "a", "-o", "OUT", "--size", "100"], USAGE, "WIDTHxHEIGHT"),
     (["--prompt", "a", "-o", "OUT", "--size", "0x64"], USAGE, "WIDTHxHEIGHT"),
     (["--prompt", "a", "-o", "OUT", "--size", "64x99999999999"], USAGE, "WIDTHxHEIGHT"),
@@ -38,7 +38,14 @@ REFUSED = [
     (["--prompt", "a", "-o", "OUT", "--steps", "999"], USAGE, "a number from 1 to 200"),
     (["--prompt", "a", "-o", "OUT", "--guidance", "nan"], USAGE, "a number from 0 to 20"),
     (["--prompt", "a", "-o", "OUT", "--seed", "-1"], USAGE, "a whole number"),
-    (["--prompt", "a", "-o", "OUT", "--solver", "dpm"], USAGE, "unipc or euler"),
+    (["--prompt", "a", "-o", "OUT", "--solver", "dpm"], USAGE, "unipc, euler or renoise"),
+    (["--prompt", "a", "-o", "OUT", "--precision", "f64"], USAGE, "auto, f32, bf16 or int8"),
+    (["--prompt", "a", "-o", "OUT", "--sigmas", "0.5,0.9"], USAGE, "the list must fall from 1 towards 0"),
+    (["--prompt", "a", "-o", "OUT", "--sigmas", "0.5,x"], USAGE, "numbers with commas"),
+    (["--prompt", "a", "-o", "OUT", "--guidance-interval", "0.3,0.9"], USAGE, "1 >= FROM > TO >= 0"),
+    (["--prompt", "a", "-o", "OUT", "--keyframe", "a.png"], USAGE, "FRAME=FILE"),
+    (["--prompt", "a", "-o", "OUT", "--video", "README.md", "--loop"], DATA, "no video that can be read"),
+    (["--prompt", "a", "-o", "OUT.png", "--frames", "9"], USAGE, "a .png is one frame"),
     (["--prompt", "a", "-o", "OUT", "--device", "gpu"], USAGE, "cpu and ref exist"),
     (["--prompt", "a", "-o", "/tmp"], USAGE, "-o /tmp is not a file"),
     (["--prompt", "a", "-o", "/nowhere/x.mp4"], UNAVAILABLE, "/nowhere/x.mp4 cannot be written: No such file"),
@@ -53,7 +60,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("args,code,text", REFUSED, ids=[" ".join(r[0])[:60] or "nothing" for r in REFUSED])
 def test_what_cannot_be_done_is_said_in_one_line(tmp_path, args, code, text):
-    r = gen(*[str(tmp_path / "x.mp4") if a == "OUT" else a for a in args])
+    r = gen(*[str(tmp_path / ("x" + (a[3:] or ".mp4"))) if a.startswith("OUT") else a for a in args])
     last = r.stderr.replace("\r", "\n").strip().split("\n")[-1]
     assert r.returncode == code, r.stderr
     assert last.startswith("misora gen: ") and text in last

@@ -81,3 +81,38 @@ enum err still_write_webp(const char *path, const struct still *s, struct fail *
     av_frame_free(&frame);
     return rc;
 }
+
+static enum err to_png(AVPacket *out, const struct still *s, struct fail *f) {
+    const AVCodec *png = avcodec_find_encoder(AV_CODEC_ID_PNG);
+    AVCodecContext *c = png ? avcodec_alloc_context3(png) : NULL;
+    AVFrame *frame = av_frame_alloc();
+    int n = c && frame ? 0 : AVERROR(ENOMEM);
+    if (n == 0) {
+        c->width = frame->width = s->width;
+        c->height = frame->height = s->height;
+        c->pix_fmt = frame->format = AV_PIX_FMT_RGB24;
+        c->time_base = (AVRational){1, 1};
+        c->flags |= AV_CODEC_FLAG_BITEXACT;
+        c->thread_count = 1;
+        n = av_frame_get_buffer(frame, 0);
+    }
+    for (int y = 0; n >= 0 && y < s->height; y++)
+        memcpy(frame->data[0] + (size_t)y * (size_t)frame->linesize[0],
+               s->rgb + (size_t)y * (size_t)s->width * 3, (size_t)s->width * 3);
+    if (n >= 0) n = avcodec_open2(c, png, NULL);
+    if (n >= 0) n = avcodec_send_frame(c, frame);
+    if (n >= 0) n = avcodec_send_frame(c, NULL);
+    if (n >= 0) n = avcodec_receive_packet(c, out);
+    av_frame_free(&frame);
+    avcodec_free_context(&c);
+    return n < 0 ? libav_fail(f, ERR_IO, n, "write a png picture") : ERR_OK;
+}
+
+enum err still_write_png(const char *path, const struct still *s, struct fail *f) {
+    AVPacket *packet = av_packet_alloc();
+    libav_log_start();
+    enum err rc = packet ? to_png(packet, s, f) : FAIL(f, ERR_NOMEM, "media: no memory");
+    if (rc == ERR_OK) rc = write_file(path, packet, f);
+    av_packet_free(&packet);
+    return rc;
+}
