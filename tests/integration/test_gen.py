@@ -39,7 +39,7 @@ REFUSED = [
     (["--prompt", "a", "-o", "OUT", "--guidance", "nan"], USAGE, "a number from 0 to 20"),
     (["--prompt", "a", "-o", "OUT", "--seed", "-1"], USAGE, "a whole number"),
     (["--prompt", "a", "-o", "OUT", "--solver", "dpm"], USAGE, "unipc, euler or renoise"),
-    (["--prompt", "a", "-o", "OUT", "--precision", "f64"], USAGE, "auto, f32, bf16 or int8"),
+    (["--prompt", "a", "-o", "OUT", "--precision", "f64"], USAGE, "f64"),
     (["--prompt", "a", "-o", "OUT", "--sigmas", "0.5,0.9"], USAGE, "the list must fall from 1 towards 0"),
     (["--prompt", "a", "-o", "OUT", "--sigmas", "0.5,x"], USAGE, "numbers with commas"),
     (["--prompt", "a", "-o", "OUT", "--guidance-interval", "0.3,0.9"], USAGE, "1 >= FROM > TO >= 0"),
