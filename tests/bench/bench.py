@@ -293,8 +293,11 @@ def vae_decode_2_2():
     vae_decode(TI2V, "vae_decode_2_2")
 
 
-def vae_vs_pytorch():
+def vae_2_1_vs_pytorch():
     vae_against_torch(BASE, "vae_decode_2_1")
+
+
+def vae_2_2_vs_pytorch():
     vae_against_torch(TI2V, "vae_decode_2_2")
 
 
@@ -393,7 +396,7 @@ def growth():
 
 
 ROWS = [dit_step, vae_decode_2_1, vae_decode_2_2, text_encode, embedded_clip, dit_step_int8, dit_step_avx2, dit_step_f32, memory,
-        precision, vae_vs_pytorch, growth]
+        precision, vae_2_1_vs_pytorch, vae_2_2_vs_pytorch, growth]
 ON_DEMAND = [dit_step_compiled]  # minutes of compiling
 
 
