@@ -49,50 +49,50 @@ static const struct golden {
     int W, H, frames, frame;
     uint32_t crc;
 } goldens[] = {
-    {1, 80, 128, 17, 11, 0xe3c87923},   /* neon_street, red_coat_woman, walk, follow, plain, rain */
+    {1, 128, 80, 33, 22, 0xaab95f8b},   /* neon_street, red_coat_woman, walk, follow, plain, rain */
     {2, 96, 96, 49, 32, 0x34306eaa},    /* block_world, ball, stand, player, plain, clear */
-    {4, 128, 80, 33, 22, 0x68af527f},   /* desert, cone, fall, static, plain, clear */
+    {4, 96, 96, 49, 32, 0xfd61d814},    /* desert, cone, fall, black_white */
+    {4, 128, 80, 33, 22, 0x927875d8},   /* desert, cone, fall, black_white */
     {6, 128, 80, 33, 22, 0xe1f7219e},   /* desert, person, behind, static, plain, clear */
-    {9, 80, 128, 17, 11, 0x7dd82ddc},   /* studio, canvas, painted, static, plain, clear */
-    {9, 128, 80, 33, 22, 0x4f10c148},   /* studio, canvas, painted, static, plain, clear */
-    {11, 80, 128, 17, 11, 0x869d8fc1},  /* sea, bird, stand, fpv, plain, clear */
-    {16, 80, 128, 17, 11, 0x61db2319},  /* coffee_cup, pirate_ship, sail, crane, clay, clear */
-    {16, 128, 80, 33, 22, 0xe10b2e13},  /* coffee_cup, pirate_ship, sail, crane, clay, clear */
+    {11, 80, 128, 17, 11, 0x6fce3103},  /* sea, bird, stand, fpv, black_white, clear */
+    {13, 80, 128, 17, 11, 0x01f76e3b},  /* kitchen, burger, eaten, pan, plain, clear */
+    {13, 128, 80, 33, 22, 0x3f2e3043},  /* kitchen, burger, eaten, pan, plain, clear */
+    {14, 128, 80, 33, 22, 0x2e9d3388},  /* kitchen, ball, bounce, static, plain, clear */
+    {16, 80, 128, 17, 11, 0x55cf1ae5},  /* coffee_cup, pirate_ship, sail, crane, plain, clear */
+    {28, 80, 128, 17, 11, 0x21e5c446},  /* studio, canvas, painted, zoom, ink_wash, clear */
+    {28, 128, 80, 33, 22, 0x47c70632},  /* studio, canvas, painted, zoom, ink_wash, clear */
     {30, 80, 128, 17, 11, 0xb4b9d11d},  /* sea, sailboat, sail, orbit, plain, clear */
-    {30, 128, 80, 1, 0, 0x3a03044f},    /* meadow, ball, roll, static, ink_wash, clear */
-    {31, 96, 96, 49, 32, 0xa53abe7b},   /* sea, sailboat, sail, follow, plain, clear */
-    {39, 80, 128, 17, 11, 0xfea876ee},  /* kitchen, car, spin, orbit, plain, clear */
-    {48, 96, 96, 49, 32, 0x44c2abaf},   /* coffee_cup, battle, black_white */
-    {49, 96, 96, 49, 32, 0xf7e06c30},   /* desert, person, run, follow, plain, clear */
+    {31, 80, 128, 17, 11, 0x1cf9c6a3},  /* sea, sailboat, sail, follow, plain, clear */
+    {33, 96, 96, 49, 32, 0x2418ab7e},   /* beach, cube, stand, dolly, plain, clear */
+    {40, 80, 128, 17, 11, 0x6c5992ba},  /* coffee_cup, pirate_ship, battle, static, plain, clear */
+    {46, 128, 80, 33, 22, 0x3f02d9d4},  /* snow_village, car, slide, follow, plain, snow */
+    {51, 80, 128, 17, 11, 0x63cb60ce},  /* block_world, ball, stand, player, plain, snow */
     {51, 96, 96, 49, 32, 0x132beb3d},   /* block_world, ball, stand, player, plain, snow */
-    {57, 128, 80, 33, 22, 0x640e4fb1},  /* snow_village, corgi, jump, tilt, plain, snow */
-    {58, 96, 96, 49, 32, 0x23a7b586},   /* meadow, house, stand, pan, black_white, clear */
-    {59, 80, 128, 17, 11, 0x7507387a},  /* desert, lantern, fly, orbit, plain, clear */
+    {57, 80, 128, 17, 11, 0x87234868},  /* snow_village, corgi, jump, tilt, plain, snow */
+    {57, 96, 96, 49, 32, 0xb4d238e2},   /* snow_village, corgi, jump, tilt, plain, snow */
+    {58, 80, 128, 17, 11, 0x3b6bfd4a},  /* meadow, house, stand, pan, plain, clear */
+    {59, 128, 80, 33, 22, 0xc35edcfd},  /* desert, lantern, fly, orbit, plain, clear */
     {60, 128, 80, 33, 22, 0x81e093e9},  /* snow_village, tree, stand, fpv, plain, clear */
-    {67, 128, 80, 1, 0, 0xc0408567},    /* snow_village, cylinder, slide, static, pixel_art, snow */
-    {69, 80, 128, 17, 11, 0xc6cc656d},  /* beach, ball, throw, dolly, plain, clear */
-    {74, 128, 80, 33, 22, 0xac246fb0},  /* neon_street, cylinder, fall, static, black_white, rain */
+    {62, 128, 80, 1, 0, 0xfd01e456},    /* sea, bird, fly, static, pixel_art, clear */
+    {67, 128, 80, 1, 0, 0xe113f552},    /* snow_village, cylinder, slide, static, clay, snow */
+    {68, 128, 80, 1, 0, 0x659a8b86},    /* meadow, cube, slide, static, ink_wash, clear */
     {81, 96, 96, 49, 32, 0x7fa7f62f},   /* block_world, -, -, player, plain, clear */
-    {88, 128, 80, 33, 22, 0x5152f166},  /* block_world, corgi, stand, truck, plain, fog */
-    {89, 96, 96, 49, 32, 0xa6f683fa},   /* block_world, -, -, player, plain, clear */
-    {90, 96, 96, 49, 32, 0x0f543a03},   /* snow_village, cube, fall, zoom, plain, snow */
-    {93, 128, 80, 1, 0, 0x0e1c7a59},    /* snow_village, lantern, stand, static, clay, snow */
-    {95, 80, 128, 17, 11, 0x4d648b06},  /* desert, car, spin, static, plain, clear */
+    {86, 96, 96, 49, 32, 0x81959ddd},   /* neon_street, ball, throw, dolly, pixel_art, clear */
+    {88, 96, 96, 49, 32, 0x38873bc5},   /* block_world, corgi, stand, truck, plain, fog */
+    {89, 96, 96, 49, 32, 0x1cf272c5},   /* block_world, -, -, player, black_white, clear */
+    {91, 80, 128, 17, 11, 0xd2a636fe},  /* meadow, person, run, orbit, plain, clear */
+    {95, 80, 128, 17, 11, 0xd0b9b321},  /* desert, car, spin, black_white */
+    {104, 96, 96, 49, 32, 0x15e39514},  /* beach, ball, collide, dolly, plain, clear */
     {110, 128, 80, 33, 22, 0x94b9011c}, /* block_world, -, -, player, plain, clear */
-    {114, 96, 96, 49, 32, 0xd0c807f8},  /* block_world, person, stand, player, ink_wash, clear */
-    {122, 128, 80, 1, 0, 0x8d4fe47d},   /* meadow, cylinder, slide, static, plain, clear */
-    {124, 128, 80, 33, 22, 0x9b120f0e}, /* desert, bird, fly, truck, black_white, clear */
+    {124, 128, 80, 33, 22, 0x6b7a0503}, /* desert, bird, fly, truck, plain, clear */
+    {127, 96, 96, 49, 32, 0x00cf3929},  /* block_world, lantern, stand, player, clay, clear */
     {131, 128, 80, 1, 0, 0x3060abe4},   /* beach, ball, roll, static, plain, clear */
-    {140, 80, 128, 17, 11, 0x45f821e6}, /* kitchen, burger, eaten, dolly, pixel_art, clear */
-    {140, 128, 80, 33, 22, 0xac342281}, /* kitchen, burger, eaten, dolly, pixel_art, clear */
+    {141, 128, 80, 33, 22, 0x2fbb022c}, /* coffee_cup, pirate_ship, spin, tilt, plain, clear */
     {142, 128, 80, 1, 0, 0x7e05a736},   /* meadow, tree, stand, static, plain, rain */
-    {148, 128, 80, 33, 22, 0x1e77f186}, /* meadow, corgi, jump, pan, pixel_art, clear */
-    {153, 80, 128, 17, 11, 0x332d734a}, /* sea, bird, stand, zoom, plain, clear */
+    {153, 96, 96, 49, 32, 0xfe9beacd},  /* sea, bird, stand, zoom, black_white, clear */
     {154, 128, 80, 1, 0, 0xc2f223c0},   /* neon_street, pixel_art, fog */
-    {155, 80, 128, 17, 11, 0x8f528839}, /* snow_village, corgi, walk, follow, ink_wash, snow */
-    {158, 80, 128, 17, 11, 0x0cad482c}, /* block_world, cube, collide, dolly, plain, clear */
-    {159, 96, 96, 49, 32, 0xb9f2d60f},  /* meadow, red_coat_woman, leave, static, ink_wash, clear */
-    {160, 96, 96, 49, 32, 0x318ea4de},  /* beach, ball, bounce, static, plain, clear */
+    {159, 96, 96, 49, 32, 0xce5b826f},  /* meadow, red_coat_woman, leave, static, plain, clear */
+    {160, 80, 128, 17, 11, 0xfe4d893c}, /* beach, ball, bounce, static, plain, clear */
 };
 
 static void bytes_are_the_golden_ones_on_every_compiler(void) {
@@ -541,6 +541,8 @@ static void bad_options_are_refused_in_words(void) {
         {{128, 80, 33, 0.5f, 0, 0}, "0.5 frames per second is outside 1..60"},
         {{128, 80, 33, NAN, 0, 0}, "nan frames per second is outside 1..60"},
         {{128, 80, 33, 12, 0, 99}, "hero 99 is outside 0..10"},
+        {{128, 80, 1, 12, 0, WORLD_HERO_PAINTER},
+         "no painter scene fits in 1 frames at 12 per second"},
     };
     for (int i = 0; i < (int)(sizeof rows / sizeof rows[0]); i++) {
         struct scene s;

@@ -424,13 +424,14 @@ static void draft_long(struct draft *d) {
 
 /* ---- short captions ---- */
 
-/* Style and split are always said: a short prompt must not get them by chance. */
+/* Style, split and a player's eyes are always said: a short prompt must not get them by chance. */
 static enum caption_part choose_brief(struct draft *d) {
     const struct scene *s = d->s;
     const struct world_entity *a = &s->ent[0], *b = &s->ent[1];
     int has_style = s->style != WORLD_STYLE_PLAIN;
-    if (s->n_move > 0 && (s->n_ent == 0 || draw_percent(d, 50)))
-        return has_style ? CAPTION_PART_BRIEF_PLAY_STYLE : CAPTION_PART_BRIEF_PLAY;
+    if (s->n_move > 0) return has_style ? CAPTION_PART_BRIEF_PLAY_STYLE : CAPTION_PART_BRIEF_PLAY;
+    if (s->cam.kind == WORLD_CAMERA_PLAYER && !has_style && s->n_view <= 1)
+        return s->n_ent ? CAPTION_PART_BRIEF_EYES : CAPTION_PART_BRIEF_VIEW_EYES;
     if (s->n_ent == 0) return has_style ? CAPTION_PART_BRIEF_VIEW_STYLE : CAPTION_PART_BRIEF_VIEW;
     if (has_style) return CAPTION_PART_BRIEF_STYLE;
     if (s->n_view > 1) return CAPTION_PART_BRIEF_SPLIT;

@@ -51,6 +51,8 @@ const struct caption_grammar caption_grammar_en = {{
     [CAPTION_PART_BRIEF_SPLIT] = {"$n $V", "$n $G", "$n $P", "$n"},
     [CAPTION_PART_BRIEF_VIEW] = {"$E", "$E $T", "$C $P", "$E $A", "$E, $C"},
     [CAPTION_PART_BRIEF_VIEW_STYLE] = {"$E, $S", "$S of $E", "$E $T, $S"},
+    [CAPTION_PART_BRIEF_EYES] = {"$n, $C", "$C, $n"},
+    [CAPTION_PART_BRIEF_VIEW_EYES] = {"$C $P", "$E, $C"},
     [CAPTION_PART_BRIEF_PLAY] = {"$X", "$X $P", "$X $P $T", "$X $A"},
     [CAPTION_PART_BRIEF_PLAY_STYLE] = {"$X, $S", "$X $P, $S"},
 }};
@@ -97,6 +99,8 @@ const struct caption_grammar caption_grammar_zh = {{
     [CAPTION_PART_BRIEF_SPLIT] = {"$n$V", "$P的$n", "$P有$n", "$n"},
     [CAPTION_PART_BRIEF_VIEW] = {"$E", "$T，$E", "$E，$C", "$W，$E"},
     [CAPTION_PART_BRIEF_VIEW_STYLE] = {"$E，$S", "$S，$E", "$S，$T，$E"},
+    [CAPTION_PART_BRIEF_EYES] = {"$C，有$n", "$n，$C"},
+    [CAPTION_PART_BRIEF_VIEW_EYES] = {"$P，$C", "$C，$E"},
     [CAPTION_PART_BRIEF_PLAY] = {"$X", "$P，$X", "$T，$X", "$P，$T，$X"},
     [CAPTION_PART_BRIEF_PLAY_STYLE] = {"$X，$S", "$S，$P，$X"},
 }};

@@ -42,6 +42,8 @@ enum caption_part {
     CAPTION_PART_BRIEF_SPLIT,  /* one entity; the split is said after it */
     CAPTION_PART_BRIEF_VIEW,   /* no entity */
     CAPTION_PART_BRIEF_VIEW_STYLE,
+    CAPTION_PART_BRIEF_EYES, /* the same two, seen by a player */
+    CAPTION_PART_BRIEF_VIEW_EYES,
     CAPTION_PART_BRIEF_PLAY, /* one thing that a player does */
     CAPTION_PART_BRIEF_PLAY_STYLE,
     CAPTION_PART_COUNT

@@ -357,9 +357,10 @@ static const struct lexicon_row rows[] = {
            "跟拍|跟随|跟踪镜头|跟镜头|跟随镜头|追踪镜头|镜头跟随"),
 
     CAMERA(PLAYER, 0,
-           "we look through the eyes of a player|the view is that of a player in first person|the "
+           "the view is first person|we look through the eyes of a player|the view is that of a "
+           "player in first person|the "
            "camera is the player's own view",
-           "镜头是玩家的第一人称视角|画面就是玩家眼中所见|我们透过玩家的眼睛观看",
+           "画面是第一人称|镜头是玩家的第一人称视角|画面就是玩家眼中所见|我们透过玩家的眼睛观看",
            "first person view|first person shot|in first person|pov|player's view|player "
            "view|point of view|through the eyes of the player|first person game|player's eyes",
            "第一人称|第一视角|玩家视角|主观视角|第一人称视角|玩家的视角"),

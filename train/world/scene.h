@@ -8,8 +8,9 @@
 
 #include "train/world/world.h"
 
-/* opts must be valid. The seed decides everything else. */
-void scene_draw(struct scene *out, uint64_t seed, const struct world_opts *opts);
+/* opts must be valid. The seed decides everything else. 0 when opts ask for a kind of scene that
+ * does not fit into the clip or has no held-out pair; that cannot be where any kind will do. */
+int scene_draw(struct scene *out, uint64_t seed, const struct world_opts *opts);
 /* 1 when the scene holds a pair (colour, class), (class, action) or (env, camera) that training
  * must never see. */
 int scene_is_held_out(const struct scene *s);

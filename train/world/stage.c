@@ -276,7 +276,9 @@ static struct vec beyond(const struct stage *st, struct vec o, struct vec d, flo
 
 /* What the mirror of the ground shows; wet ground sways the picture a little. */
 static struct vec mirrored(const struct stage *st, struct vec at, struct vec d) {
-    float sway = (num_noise(at.x * .9f + st->paint.drift, at.z * 1.6f + st->t * .5f) - .5f) * .07f,
+    float sway = (num_noise(at.x * .9f + st->paint.drift, at.z * 1.6f + st->paint.seconds * .5f) -
+                  .5f) *
+                 .07f,
           far;
     struct vec up = num_unit(num_vec(d.x + sway, -d.y, d.z)), o = num_vec(at.x, .003f, at.z), q;
     struct hit h = {FAR_T, {0, 1, 0}};

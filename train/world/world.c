@@ -87,7 +87,11 @@ enum err world_scene_make(struct scene *out, uint64_t seed, const struct world_o
         return FAIL(f, ERR_INPUT, "%g frames per second is outside 1..60", (double)o->fps);
     if (o->hero < 0 || o->hero >= WORLD_HERO_COUNT)
         return FAIL(f, ERR_INPUT, "hero %d is outside 0..%d", o->hero, WORLD_HERO_COUNT - 1);
-    scene_draw(out, seed, o);
+    if (!scene_draw(out, seed, o))
+        return FAIL(f, ERR_INPUT, "no %s scene %s in %d frames at %g per second",
+                    world_name(WORLD_SLOT_HERO, o->hero),
+                    o->split == WORLD_SPLIT_HELD_OUT ? "is held out" : "fits", o->frames,
+                    (double)o->fps);
     return ERR_OK;
 }
 

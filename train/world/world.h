@@ -257,7 +257,8 @@ struct world_opts {
 };
 
 /* Draws a scene. The same (seed, opts) gives the same scene for ever. ERR_INPUT when opts are
- * outside the ranges above. TRAIN never holds a held-out pair, HELD_OUT always holds one. */
+ * outside the ranges above, or ask for a hero scene that they have no room for. TRAIN never holds a
+ * held-out pair, HELD_OUT always holds one. */
 MUST_CHECK enum err world_scene_make(struct scene *out, uint64_t seed,
                                      const struct world_opts *opts, struct fail *f);
 
