@@ -5,9 +5,16 @@
 
 #include "common/base/assert.h"
 
-/* A dozen rows of scores and weights stay in the first-level cache, the keys and values of a block
- * in the second-level one. Packed heads beyond PACKED_MAX are packed when it is their turn. */
-enum { KEYS_MAX = 512, QUERIES_MAX = 96, PACK_KEYS = 128, PACKED_MAX = 24 << 20 };
+/* A dozen rows of scores and weights stay near the first-level cache, the keys and values of a
+ * block in the second-level one. Packed heads beyond PACKED_MAX are packed when it is their turn.
+ * How queries are cut does not change what is computed for each. */
+enum {
+    KEYS_MAX = 384,
+    QUERIES_MAX = 192,
+    PACK_KEYS = 128,
+    PACKED_MAX = 24 << 20,
+    TILES_PER_THREAD = 8
+};
 
 static const struct cpu_attention_kind *const kinds[] = {
 #if defined(__x86_64__)
@@ -97,15 +104,14 @@ static void attend_rows(const struct job *j, struct room *r, int64_t head, int64
         j->tile->run[is_narrow](&t, n);
     }
     const struct tensor *bias = j->o->bias;
+    bool is_plain = !bias && !j->o->key_bias && key + n_keys <= j->nk && j->scale > 0;
     struct cpu_attention_soft soft = {.score = r->score,
                                       .weight = r->weight,
                                       .n_rows = n,
                                       .n_keys = n_keys,
-                                      .wide = wide,
-                                      .narrow = j->tile->narrow,
                                       .stride = j->block / group,
                                       .scale = j->scale,
-                                      .key_bias = j->key_bias + key,
+                                      .key_bias = is_plain ? NULL : j->key_bias + key,
                                       .bias_stride = j->nk,
                                       .n_bias = j->nk - key,
                                       .bias_by = j->kind->log_unit,
@@ -216,8 +222,12 @@ static void plan(struct job *j) {
     j->d_words = (j->D + group - 1) / group, j->nk_words = j->keys / group;
     j->key_words = j->keys * j->d_words;
     j->value_words = up(j->D, j->tile->narrow) * j->nk_words;
-    j->queries = part(j->nq, QUERIES_MAX / rows * rows, rows);
-    j->n_blocks = (j->nq + j->queries - 1) / j->queries;
+    int64_t queries = QUERIES_MAX, enough = TILES_PER_THREAD * cpu_pool_n_threads(j->pool);
+    do {
+        j->queries = part(j->nq, queries / rows * rows, rows);
+        j->n_blocks = (j->nq + j->queries - 1) / j->queries;
+        queries /= 2;
+    } while (j->n_blocks * j->heads < enough && queries >= 2 * rows);
     j->block = part(j->keys, KEYS_MAX, j->tile->wide);
     int64_t at_once = PACKED_MAX / 4 / (j->key_words + j->value_words);
     j->n_heads = at_once < 1 ? 1 : at_once < j->heads ? at_once : j->heads;

@@ -16,8 +16,10 @@
 #define SOFT_GROUP          1
 #define SOFT_EXP(v)         vec_exp(v)
 #define SOFT_STORE(p, i, v) vec_store((float *)(void *)(p) + (i), v)
-#define SOFT_TOP(v)         _mm512_reduce_max_ps(v)
-#define SOFT_SUM(v)         _mm512_reduce_add_ps(v)
+#define SOFT_STORE_2(p, i, a, b) \
+    (vec_store((float *)(void *)(p) + (i), a), vec_store((float *)(void *)(p) + (i) + VEC_N, b))
+#define SOFT_TOP(v) _mm512_reduce_max_ps(v)
+#define SOFT_SUM(v) _mm512_reduce_add_ps(v)
 
 #include "engine/cpu/cpu_attention_body.h"
 

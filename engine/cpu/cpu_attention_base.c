@@ -19,8 +19,10 @@ static inline vec vec_larger(vec a, vec b) {
 #define SOFT_GROUP          1
 #define SOFT_EXP(v)         vec_exp(v)
 #define SOFT_STORE(p, i, v) vec_store((float *)(void *)(p) + (i), v)
-#define SOFT_TOP(v)         vec_top(v)
-#define SOFT_SUM(v)         vec_sum(v)
+#define SOFT_STORE_2(p, i, a, b) \
+    (vec_store((float *)(void *)(p) + (i), a), vec_store((float *)(void *)(p) + (i) + VEC_N, b))
+#define SOFT_TOP(v) vec_top(v)
+#define SOFT_SUM(v) vec_sum(v)
 
 #include "engine/cpu/cpu_attention_body.h"
 

@@ -7,7 +7,8 @@
 
 #include "engine/cpu/cpu_tile.h"
 
-enum { CPU_ATTENTION_ROWS_MAX = CPU_TILE_PIXELS_MAX };
+/* Rows of a group fit this many lanes. */
+enum { CPU_ATTENTION_LANES = 16 };
 
 /* A few queries against a block of keys. Scores lie panel by panel, each [n_rows, panel]; weights
  * lie row by row, as the tile reads them. top, sum and keep hold one number per row: the largest
@@ -16,11 +17,10 @@ struct cpu_attention_soft {
     float *score;
     void *weight;
     int64_t n_rows, n_keys; /* keys in whole narrow panels */
-    int64_t wide, narrow;
-    int64_t stride;        /* words of a row of weights */
-    float scale;           /* logit = score * scale + key_bias + bias */
-    const float *key_bias; /* [n_keys], -inf where there is no key */
-    const float *bias;     /* [n_rows, bias_stride] or NULL */
+    int64_t stride;         /* words of a row of weights */
+    float scale;            /* logit = score * scale + key_bias + bias */
+    const float *key_bias;  /* [n_keys], -inf where there is no key; or NULL, if scale > 0 */
+    const float *bias;      /* [n_rows, bias_stride], only with key_bias; or NULL */
     int64_t bias_stride, n_bias;
     float bias_by; /* `bias` is multiplied with this; the others were before */
     float *top, *sum, *keep;
