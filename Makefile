@@ -11,6 +11,8 @@ OUT    ?= out/demo.mp4
 T      ?=
 SEEDS  ?= 50
 FIRST  ?= 1
+FUZZ   ?=
+SECONDS ?= 60
 
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
           -Wmissing-prototypes -Wvla -Wformat=2 -Wundef $(if $(WERROR),-Werror)
@@ -41,11 +43,12 @@ obj      = $(patsubst %.c,$(B)/%.o,$(1))
 SRC_base   := $(call src,common/base)
 SRC_common := $(call src,common)
 SRC_engine := $(call src,engine engine/cpu)
+SRC_words  := $(call src,common/words)
 SRC_world  := $(call src,train/world)
 SRC_server := $(call src,server)
 SRC_worker := $(call src,worker worker/media)
 SRC_tools  := $(call src,tools)
-PARTS      := base common engine world server worker tools
+PARTS      := base common words engine world server worker tools
 lib         = $(patsubst %,$(B)/lib%.a,$(1))
 GEN_common := $(B)/gen/lua_text.o
 
@@ -53,7 +56,7 @@ PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora w
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c))
 
 .PHONY: help all doctor install demo run test test-unit test-integration sim mutate bench sanitize lint format \
-        format-check clean $(addprefix lib,$(PARTS)) tests-built
+        format-check clean $(addprefix lib,$(PARTS)) tests-built fuzz fuzz-built
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 20
@@ -85,6 +88,10 @@ tests-built: $(UNIT)
 
 test-unit: $(UNIT) ## unit and parity tests; T=name runs one file
 	@tools/test_unit.sh $(B) $(T)
+
+fuzz: ## strangers' files against the fuzzers (clang): SECONDS=60 each, FUZZ=name runs one
+	@$(MAKE) --no-print-directory MODE=fuzz CC=clang -j2 fuzz-built
+	@tools/fuzz.sh build/fuzz $(SECONDS) $(FUZZ)
 
 test-integration: all ## tests against real Redis, nginx and clients; T=expression selects
 	@tools/test_integration.sh $(B) $(T)
@@ -132,21 +139,22 @@ $(B)/misora-worker: $(call obj,worker/main.c) $(call lib,worker engine common ba
 	$(link)
 $(B)/misora-decode: $(call obj,worker/media/decode_main.c) $(call lib,worker common base)
 	$(link)
-$(B)/misora: $(call obj,tools/main.c) $(call lib,tools worker engine common base)
+$(B)/misora: $(call obj,tools/main.c) $(call lib,tools worker engine common words base)
 	$(link)
-$(B)/worldgen: $(call obj,train/world/main.c) $(call lib,world base)
+$(B)/worldgen: $(call obj,train/world/main.c) $(call lib,world words base)
 	$(link)
 
 # A test links the parts whose headers it includes, and what these stand on.
 needs_base   := base
 needs_common := common base
 needs_engine := engine base
-needs_world  := world base
+needs_words  := words base
+needs_world  := world words base
 needs_server := server common base
 needs_worker := worker engine common base
-needs_tools  := tools worker engine common base
-parts_of = $(subst train/world,world,$(shell grep -ohE '^\#include "(common|engine|train/world|server|worker|tools)/' $(1) | sed -E 's/.*"(.*)\//\1/' | sort -u))
-LIB_OBJ := $(call obj,$(wildcard tests/lib/*.c))
+needs_tools  := tools worker engine common words base
+parts_of = $(subst common/words,words,$(subst train/world,world,$(shell grep -ohE '^\#include "(common/words|common|engine|train/world|server|worker|tools)/' $(1) | sed -E 's/.*"(.*)\//\1/' | sort -u)))
+LIB_OBJ := $(call obj,$(wildcard tests/lib/*.c tests/fuzz/fz_*.c))
 define test_rule
 $(B)/$(1): $(B)/$(1).o $(B)/libtestlib.a $(call lib,$(sort $(foreach p,base $(call parts_of,$(1).c),$(needs_$(p)))))
 	@mkdir -p $$(@D)
@@ -159,6 +167,13 @@ $(B)/libtestlib.a: $(LIB_OBJ)
 BENCH_OBJ := $(call obj,$(filter-out tests/bench/bench_%,$(wildcard tests/bench/*.c)))
 $(B)/bench_%: $(B)/tests/bench/bench_%.o $(BENCH_OBJ) $(call lib,engine base)
 	$(link)
+
+# One program for each function of tests/fuzz/fuzz.h.
+FUZZERS := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fz_*.c))
+fuzz-built: $(FUZZERS)
+$(FUZZERS): $(B)/fuzz/%: tests/fuzz/fuzz_main.c $(B)/libtestlib.a $(call lib,engine base)
+	@mkdir -p $(@D)
+	$(call say,LD)$(CC) $(CFLAGS) -DFUZZ_TARGET=$* $(LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
 $(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) $(sort $(wildcard migrations/*.lua)) tools/embed.sh
 	@mkdir -p $(@D)
