@@ -76,7 +76,7 @@ static enum err check_parts(const struct engine *e, struct fail *f) {
     if (d->patch_size.v[1] != d->patch_size.v[2] || d->patch_size.v[0] != 1)
         return FAIL(f, ERR_UNSUPPORTED, "%.160s: patches of %d x %d x %d", e->folder.path,
                     d->patch_size.v[0], d->patch_size.v[1], d->patch_size.v[2]);
-    if (e->dit->caps.image_dim && (!e->clip || e->clip->config.width != e->dit->caps.image_dim))
+    if (e->dit->caps.image_dim && (!e->vision || e->vision->config.width != e->dit->caps.image_dim))
         return FAIL(f, ERR_CORRUPT,
                     "%.140s: the transformer attends to pictures in rows of %d; image_encoder does "
                     "not make them",
@@ -95,7 +95,7 @@ static enum err open_parts(struct engine *e, const struct engine_opts *opts, str
     TRY(engine_expert_open(e, opts, f));
     if (e->dit->caps.image_dim && e->folder.has_image_encoder) {
         TRY(engine_folder_part(&e->folder, path, "image_encoder", f));
-        TRY(clip_open(&e->clip, &e->dev, &e->process, path, f));
+        TRY(vision_open(&e->vision, &e->dev, &e->process, path, f));
     }
     TRY(engine_folder_part(&e->folder, path, "vae", f));
     TRY(vae_open(&e->vae, &e->dev, &e->process, path, f));
@@ -148,7 +148,7 @@ void engine_close(struct engine *e) {
     tokenizer_close(e->tokenizer);
     text_close(e->text);
     engine_expert_close(e);
-    clip_close(e->clip);
+    vision_close(e->vision);
     vae_close(e->vae);
     pool_free(&e->host);
     pool_free(&e->step);

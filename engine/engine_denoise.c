@@ -21,20 +21,20 @@ out:
     return rc;
 }
 
-/* One or two pictures through the image encoder: rows [n * clip_n_rows, width]. */
+/* One or two pictures through the image encoder: rows [n * vision_n_rows, width]. */
 static enum err encode_pictures(struct engine *e, struct tensor *rows,
                                 const struct engine_clip picture[2], struct fail *f) {
     enum err rc = ERR_OK;
-    int side = e->clip->config.image_px, n = picture[1].rgb ? 2 : 1;
-    int64_t n_rows = clip_n_rows(e->clip);
+    int side = e->vision->config.image_px, n = picture[1].rgb ? 2 : 1;
+    int64_t n_rows = vision_n_rows(e->vision);
     float *pixels = mem_take((size_t)side * (size_t)side * 3, sizeof *pixels);
     if (!pixels) TRY(FAIL(f, ERR_NOMEM, "no memory for a picture"));
-    TRY(pool_take_2d(&e->step, rows, n * n_rows, e->clip->config.width, f));
+    TRY(pool_take_2d(&e->step, rows, n * n_rows, e->vision->config.width, f));
     for (int i = 0; i < n; i++) {
         struct tensor part = tensor_rows(rows, i * n_rows, n_rows);
         const struct canvas *size = &picture[i].size;
-        TRY(clip_prepare(e->clip, pixels, picture[i].rgb, size->width, size->height, f));
-        TRY(clip_encode(e->clip, &part, pixels, &e->step, f));
+        TRY(vision_prepare(e->vision, pixels, picture[i].rgb, size->width, size->height, f));
+        TRY(vision_encode(e->vision, &part, pixels, &e->step, f));
     }
 out:
     mem_free(pixels);

@@ -3,7 +3,6 @@
 #define ENGINE_ENGINE_OWN_H
 
 #include "engine/adapter.h"
-#include "engine/clip.h"
 #include "engine/denoise.h"
 #include "engine/embed_cache.h"
 #include "engine/engine.h"
@@ -12,6 +11,7 @@
 #include "engine/text.h"
 #include "engine/tokenizer.h"
 #include "engine/vae.h"
+#include "engine/vision.h"
 #include "engine/window.h"
 
 /* Rows of text that the transformer was trained to see, with padding. */
@@ -41,8 +41,8 @@ struct engine {
     struct embed_cache cache;            /* of encoded words */
     unsigned char text_id[SHA256_BYTES]; /* of the encoder, for the cache */
     struct engine_experts experts;
-    struct dit *dit;   /* the early expert: sizes are those of both */
-    struct clip *clip; /* of models that attend to pictures, or NULL */
+    struct dit *dit;       /* the early expert: sizes are those of both */
+    struct vision *vision; /* of models that attend to pictures, or NULL */
     enum adapter_kind adapter;
     struct vae *vae;
     struct engine_pace_clip *pace; /* while engine_render() runs, or NULL */

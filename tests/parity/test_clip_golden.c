@@ -5,7 +5,7 @@
  * the normalisation; rows are f32 through two layers. */
 #include "common/base/assert.h"
 #include "common/base/mem.h"
-#include "engine/clip.h"
+#include "engine/vision.h"
 #include "tests/lib/check.h"
 #include "tests/lib/golden.h"
 
@@ -20,7 +20,7 @@ struct fixture {
     bool is_bf16;
     struct device dev;
     struct pool weights, step;
-    struct clip *clip;
+    struct vision *clip;
     struct safetensors io;
     struct fail f;
 };
@@ -32,8 +32,8 @@ static void check_rows(struct fixture *x, const char *picture, const float *pixe
     snprintf(name, sizeof name, "rows_%s", picture);
     snprintf(label, sizeof label, "clip %s%s", name, x->is_bf16 ? ", bf16 by L2" : "");
     float *want = golden_f32(&x->io, name, &n), *got = mem_take((size_t)n, sizeof *got);
-    CHECK_OK(pool_take_2d(&x->step, &out, clip_n_rows(x->clip), 32, &x->f), &x->f);
-    CHECK_OK(clip_encode(x->clip, &out, pixels, &x->step, &x->f), &x->f);
+    CHECK_OK(pool_take_2d(&x->step, &out, vision_n_rows(x->clip), 32, &x->f), &x->f);
+    CHECK_OK(vision_encode(x->clip, &out, pixels, &x->step, &x->f), &x->f);
     CHECK_INT(n, tensor_count(&out));
     op_download(&x->dev, got, &out);
     struct golden_error e = golden_compare(got, want, n);
@@ -53,7 +53,7 @@ static void check_pictures(struct fixture *x) {
         snprintf(name, sizeof name, "pixels_%s", picture);
         float *want = golden_f32(&x->io, name, &n), *got = mem_take((size_t)n, sizeof *got);
         CHECK_INT(n, 28 * 28 * 3);
-        CHECK_OK(clip_prepare(x->clip, got, rgb, pictures[i].width, pictures[i].height, &x->f),
+        CHECK_OK(vision_prepare(x->clip, got, rgb, pictures[i].width, pictures[i].height, &x->f),
                  &x->f);
         snprintf(name, sizeof name, "clip pixels_%s", picture);
         if (!x->is_bf16)
@@ -72,11 +72,11 @@ static void run(const char *device, enum precision precision) {
     CHECK_OK(rc, &x.f);
     pool_make(&x.weights, &x.dev, 1 << 20, 1 << 26);
     pool_make(&x.step, &x.dev, 1 << 20, 1 << 26);
-    CHECK_OK(clip_open(&x.clip, &x.dev, &x.weights, "tests/golden/clip", &x.f), &x.f);
+    CHECK_OK(vision_open(&x.clip, &x.dev, &x.weights, "tests/golden/clip", &x.f), &x.f);
     CHECK_OK(safetensors_open_file(&x.io, "tests/golden/clip/io.safetensors", &x.f), &x.f);
     if (x.clip) check_pictures(&x);
     safetensors_close(&x.io);
-    clip_close(x.clip);
+    vision_close(x.clip);
     pool_free(&x.step);
     pool_free(&x.weights);
     device_close(&x.dev);
@@ -89,16 +89,16 @@ static void pictures_are_prepared_and_encoded_as_transformers_does(void) {
 }
 
 static void pictures_that_are_none_are_refused(void) {
-    struct clip c = {.config = {.image_px = 28, .patch_px = 14}};
+    struct vision c = {.config = {.image_px = 28, .patch_px = 14}};
     struct fail f = {0};
     float pixels[1];
     uint8_t rgb[3] = {0};
-    CHECK_INT(clip_prepare(&c, pixels, rgb, 0, 5, &f), ERR_INPUT);
+    CHECK_INT(vision_prepare(&c, pixels, rgb, 0, 5, &f), ERR_INPUT);
     CHECK_HAS(f.text, "a picture of 0 x 5");
     f = (struct fail){0};
-    CHECK_INT(clip_prepare(&c, pixels, rgb, 1, 1 << 15, &f), ERR_INPUT);
+    CHECK_INT(vision_prepare(&c, pixels, rgb, 1, 1 << 15, &f), ERR_INPUT);
     f = (struct fail){0};
-    CHECK_INT(clip_prepare(&c, pixels, rgb, 1, 1 << 14, &f), ERR_INPUT);
+    CHECK_INT(vision_prepare(&c, pixels, rgb, 1, 1 << 14, &f), ERR_INPUT);
     CHECK_HAS(f.text, "1 x 16384 is too narrow");
 }
 

@@ -1,4 +1,4 @@
-#include "engine/clip.h"
+#include "engine/vision.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -15,12 +15,12 @@ static const double pixel_mean[3] = {0.48145466, 0.4578275, 0.40821073};
 static const double pixel_std[3] = {0.26862954, 0.26130258, 0.27577711};
 
 #define FIELD(key, kind, member, min, max) \
-    { key, JSON_FIELD_##kind, offsetof(struct clip_config, member), min, max }
+    { key, JSON_FIELD_##kind, offsetof(struct vision_config, member), min, max }
 
 static const struct json_field fields[] = {
     FIELD("hidden_size", INT, width, 1, 1 << 14),
     FIELD("intermediate_size", INT, inner, 1, 1 << 16),
-    FIELD("num_hidden_layers", INT, n_layers, 1, CLIP_LAYERS_MAX),
+    FIELD("num_hidden_layers", INT, n_layers, 1, VISION_LAYERS_MAX),
     FIELD("num_attention_heads", INT, n_heads, 1, 1 << 10),
     FIELD("image_size", INT, image_px, 1, 4096),
     FIELD("patch_size", INT, patch_px, 1, 4096),
@@ -30,20 +30,20 @@ static const struct json_field fields[] = {
 };
 
 /* ViT-H/14; a config of transformers may leave out what equals the class's defaults. */
-static const struct clip_config defaults = {.width = 768,
-                                            .inner = 3072,
-                                            .n_layers = 12,
-                                            .n_heads = 12,
-                                            .image_px = 224,
-                                            .patch_px = 32,
-                                            .n_channels = 3,
-                                            .eps = 1e-5,
-                                            .act = "quick_gelu"};
+static const struct vision_config defaults = {.width = 768,
+                                              .inner = 3072,
+                                              .n_layers = 12,
+                                              .n_heads = 12,
+                                              .image_px = 224,
+                                              .patch_px = 32,
+                                              .n_channels = 3,
+                                              .eps = 1e-5,
+                                              .act = "quick_gelu"};
 
 #define D             WEIGHT_SIZE(0)
 #define I             WEIGHT_SIZE(1)
-#define AT(member)    offsetof(struct clip, member)
-#define LAYER(member) offsetof(struct clip_layer, member)
+#define AT(member)    offsetof(struct vision, member)
+#define LAYER(member) offsetof(struct vision_layer, member)
 
 /* Sizes: 0 width, 1 inner, 2 patch, 3 rows. */
 static const struct weight_row rows[] = {
@@ -77,7 +77,7 @@ static const struct weight_row layer_rows[] = {
     {"mlp.fc2.bias", LAYER(down_b), WEIGHT_PLAIN, 1, {D}},
 };
 
-static enum err read_config(struct clip_config *c, const char *folder, struct fail *f) {
+static enum err read_config(struct vision_config *c, const char *folder, struct fail *f) {
     enum err rc = ERR_OK;
     struct json j = {0};
     char path[512];
@@ -95,17 +95,17 @@ out:
     return rc;
 }
 
-int64_t clip_n_rows(const struct clip *c) {
+int64_t vision_n_rows(const struct vision *c) {
     int64_t side = c->config.image_px / c->config.patch_px;
     return side * side + 1;
 }
 
-static enum err bind(struct clip *c, struct weights *w, struct fail *f) {
+static enum err bind(struct vision *c, struct weights *w, struct fail *f) {
     enum err rc = ERR_OK;
     char prefix[64];
-    const struct clip_config *o = &c->config;
+    const struct vision_config *o = &c->config;
     const char *root = weights_find(w, "vision_model.pre_layrnorm.weight") ? "vision_model." : "";
-    int64_t sizes[] = {o->width, o->inner, o->patch_px, clip_n_rows(c)};
+    int64_t sizes[] = {o->width, o->inner, o->patch_px, vision_n_rows(c)};
     TRY(weights_bind(w, c, root, rows, COUNT_OF(rows), sizes, f));
     for (int i = 0; i < o->n_layers - 1; i++) {
         snprintf(prefix, sizeof prefix, "%sencoder.layers.%d.", root, i);
@@ -125,11 +125,11 @@ out:
     return rc;
 }
 
-enum err clip_open(struct clip **out, struct device *dev, struct pool *pool, const char *folder,
-                   struct fail *f) {
+enum err vision_open(struct vision **out, struct device *dev, struct pool *pool, const char *folder,
+                     struct fail *f) {
     enum err rc = ERR_OK;
     struct weights w = {0};
-    struct clip *c = mem_take(1, sizeof *c);
+    struct vision *c = mem_take(1, sizeof *c);
     *out = NULL;
     if (!c) return FAIL(f, ERR_NOMEM, "no memory for an image encoder");
     c->dev = dev;
@@ -140,11 +140,11 @@ enum err clip_open(struct clip **out, struct device *dev, struct pool *pool, con
     c = NULL;
 out:
     weights_close(&w);
-    clip_close(c);
+    vision_close(c);
     return rc;
 }
 
-void clip_close(struct clip *c) {
+void vision_close(struct vision *c) {
     mem_free(c);
 }
 
@@ -159,8 +159,8 @@ static void cut_middle(float *pixels, int S, const uint8_t *rgb, struct resize_s
             }
 }
 
-enum err clip_prepare(const struct clip *c, float *pixels, const uint8_t *rgb, int width,
-                      int height, struct fail *f) {
+enum err vision_prepare(const struct vision *c, float *pixels, const uint8_t *rgb, int width,
+                        int height, struct fail *f) {
     enum err rc = ERR_OK;
     int S = c->config.image_px;
     uint8_t *small = NULL;
@@ -184,7 +184,7 @@ out:
 }
 
 /* x [1+patches, width]: the class row, then the patches; places added, normed. */
-static enum err embed(struct clip *c, struct tensor *x, const float *pixels, struct pool *step,
+static enum err embed(struct vision *c, struct tensor *x, const float *pixels, struct pool *step,
                       struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(step);
@@ -208,7 +208,7 @@ out:
 }
 
 /* x [N,width] in place. */
-static enum err run_layer(struct clip *c, const struct clip_layer *l, struct tensor *x,
+static enum err run_layer(struct vision *c, const struct vision_layer *l, struct tensor *x,
                           struct pool *step, struct fail *f) {
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(step);
@@ -237,12 +237,12 @@ out:
     return rc;
 }
 
-enum err clip_encode(struct clip *c, struct tensor *out, const float *pixels, struct pool *step,
-                     struct fail *f) {
+enum err vision_encode(struct vision *c, struct tensor *out, const float *pixels, struct pool *step,
+                       struct fail *f) {
     enum err rc = ERR_OK;
-    if (out->n_dims != 2 || out->dim[0] != clip_n_rows(c) || out->dim[1] != c->config.width)
+    if (out->n_dims != 2 || out->dim[0] != vision_n_rows(c) || out->dim[1] != c->config.width)
         return FAIL(f, ERR_BUG, "room for %lld x %lld, a picture has %lld x %d",
-                    (long long)out->dim[0], (long long)out->dim[1], (long long)clip_n_rows(c),
+                    (long long)out->dim[0], (long long)out->dim[1], (long long)vision_n_rows(c),
                     c->config.width);
     TRY(embed(c, out, pixels, step, f));
     for (int i = 0; i < c->config.n_layers - 1; i++)
