@@ -123,7 +123,7 @@ static enum err take_volume(struct engine *e, struct tensor *out, const struct c
  * places for two. */
 static enum err fill_picture(struct engine *e, struct engine_known *known,
                              const struct engine_adapt_view *v, struct fail *f) {
-    int64_t n_rows = clip_n_rows(e->clip);
+    int64_t n_rows = vision_n_rows(e->vision);
     int n_wanted = e->dit->caps.image_rows == 2 * n_rows ? 2 : 1;
     for (int i = 0; i < n_wanted; i++) {
         const struct canvas *size = NULL;
@@ -157,7 +157,7 @@ static enum err fill_channels(struct engine *e, struct engine_known *known,
                                 .is_known = is_known,
                                 .picture = picture};
     extra_fill(known->extra.data, &parts);
-    if (e->clip) TRY(fill_picture(e, known, v, f));
+    if (e->vision) TRY(fill_picture(e, known, v, f));
 out:
     mem_free(picture);
     mem_free(is_known);
