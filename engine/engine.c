@@ -39,14 +39,26 @@ void engine_tell(struct engine *e, enum engine_phase phase, int step, int total,
     e->hooks.progress(e->hooks.ctx, &p);
 }
 
+/* What a folder does not say: windows of the length that the published models were trained on, 81
+ * frames, or 121 of the one that is told a timestep per token; 17 frames of context, or the one that
+ * a model can be told by channels. */
+static void fill_windows(struct engine *e) {
+    struct engine_caps *c = &e->caps;
+    const struct engine_folder *m = &e->folder;
+    c->window_latents = m->window_latents;
+    c->overlap_latents = m->overlap_latents;
+    if (c->window_latents == 0) c->window_latents = e->adapter == ADAPTER_TOKENS ? 31 : 21;
+    if (c->overlap_latents == 0) c->overlap_latents = e->adapter == ADAPTER_CHANNELS ? 1 : 5;
+    if (c->overlap_latents >= c->window_latents) c->overlap_latents = (c->window_latents + 2) / 3;
+}
+
 static void fill_caps(struct engine *e) {
     struct engine_caps *c = &e->caps;
     const struct engine_folder *m = &e->folder;
     snprintf(c->name, sizeof c->name, "%s", m->name);
     c->multiple_px = grid_multiple(&e->grid);
     c->frame_step = e->vae->config.factor_t;
-    c->window_latents = m->window_latents;
-    c->overlap_latents = m->overlap_latents ? m->overlap_latents : (m->window_latents + 2) / 3;
+    fill_windows(e);
     e->head = engine_folder_head(m);
     if (e->adapter != ADAPTER_TOKENS && e->adapter != ADAPTER_REPAINT) e->head = WINDOW_HEAD_ENCODE;
     c->can = adapter_can(e->adapter);

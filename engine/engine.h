@@ -67,7 +67,7 @@ struct engine_caps {
     char name[64];       /* from model_index.json, or the class of the pipeline */
     int multiple_px;     /* width and height are multiples of this */
     int frame_step;      /* the number of frames is frame_step * n + 1 */
-    int window_latents;  /* longest stretch denoised in one piece; 0 means any */
+    int window_latents;  /* longest stretch denoised in one piece */
     int overlap_latents; /* of a stretch with the one before */
     int fps;
     int n_steps;
