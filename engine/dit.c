@@ -369,12 +369,19 @@ static enum err run_blocks(struct dit *d, struct tensor *x, struct tensor *c,
     int k = 0;
     for (int i = 0; i < d->config.n_layers; i++) {
         const struct dit_block_text *image = in->pictures ? &in->pictures->block[i] : NULL;
+        if (in->cache && i == 0) TRY(dit_cache_begin(in->cache, x, f));
         TRY(dit_block_forward(&d->block[i], d->dev, x, &in->text->block[i], image, pass, f));
+        if (in->cache && i == 0) {
+            bool is_done = false;
+            TRY(dit_cache_after_first(in->cache, &is_done, x, f));
+            if (is_done) return ERR_OK;
+        }
         if (k == d->caps.n_vace || d->config.vace_layers.v[k] != i) continue;
         float scale = in->control->scale ? in->control->scale[k] : 1.0f;
         TRY(dit_vace_step(&d->vace->block[k], d->dev, c, x, scale, &in->text->vace[k], pass, f));
         k++;
     }
+    if (in->cache) TRY(dit_cache_end(in->cache, x, f));
 out:
     return rc;
 }

@@ -8,6 +8,7 @@
 #ifndef ENGINE_DIT_H
 #define ENGINE_DIT_H
 
+#include "engine/dit_cache.h"
 #include "engine/dit_image.h"
 #include "engine/dit_vace.h"
 
@@ -65,6 +66,7 @@ struct dit_input {
     const struct tensor *extra; /* [F,h,w,extra_channels], behind the channels of the latent */
     const struct dit_pictures *pictures;
     const struct dit_vace_control *control;
+    struct dit_cache *cache; /* of the passes before this one, or NULL */
 };
 
 /* Weights go to `pool`; `lora` (may be NULL) is added to them and not needed afterwards. The caller

@@ -137,6 +137,7 @@ enum err engine_denoise_ready(struct engine *e, struct engine_denoise_model *m,
     m->known = known;
     m->words = words;
     *in = (struct flow_in){.guidance = make_guidance(e, params),
+                           .cache = params->cache,
                            .boundary = e->folder.boundary * 1000,
                            .fetch = fetch_expert,
                            .fetch_ctx = m,

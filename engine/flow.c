@@ -8,6 +8,8 @@
 void flow_free(struct flow *fl) {
     mem_free(fl->u);
     mem_free(fl->index_host);
+    for (int i = 0; i < 2; i++)
+        dit_cache_free(&fl->cache[i]);
     memset(fl, 0, sizeof *fl);
 }
 
@@ -59,6 +61,9 @@ enum err flow_make(struct flow *fl, const struct flow_in *in, struct pool *pool,
     TRY(take_volume(fl, &fl->extra, in->extra, caps->extra_channels, pool, f));
     TRY(take_volume(fl, &fl->volume, in->control, caps->vace_channels, pool, f));
     fl->control.volume = &fl->volume;
+    for (int i = 0; i < 2 && in->cache > 0; i++)
+        TRY(dit_cache_make(&fl->cache[i], fl->dev, in->cache, fl->n_tokens, dit_config_width(c),
+                           pool, f));
 out:
     return rc;
 }
@@ -110,6 +115,7 @@ static enum err forward(struct flow *fl, float *v, const struct flow_expert *e,
                            .extra = fl->extra.data ? &fl->extra : NULL,
                            .pictures = e->pictures,
                            .control = fl->volume.data ? &fl->control : NULL};
+    if (fl->in.cache > 0) in.cache = &fl->cache[text != e->words];
     TRY(dit_forward(e->dit, &fl->velocity, &in, fl->step, f));
     download(fl, v, roll);
 out:
@@ -140,6 +146,9 @@ enum err flow_at(struct flow *fl, float *v, const float *x, const struct flow_wh
     }
     if (!e->dit) TRY(fl->in.fetch(fl->in.fetch_ctx, &fl->in, is_late, f));
     ASSERT(e->dit && (scale <= 1 || e->negative));
+    for (int i = 0; i < 2 && is_late != fl->was_late; i++)
+        dit_cache_reset(&fl->cache[i]);
+    fl->was_late = is_late;
     TRY(fill_times(fl, when, f));
     upload(fl, x, when->roll);
     TRY(forward(fl, v, e, e->words, when->roll, f));

@@ -27,6 +27,7 @@ struct flow_in {
     flow_fetch_fn fetch; /* NULL when nothing is missing */
     void *fetch_ctx;
     struct guidance guidance;
+    double cache;       /* threshold of the first block cache; 0: without */
     int64_t L, h, w, C; /* of the latent */
     /* Host volumes of a model that reads them (its caps), else NULL. */
     const float *extra;   /* [L,h,w,extra_channels] */
@@ -55,6 +56,8 @@ struct flow {
     struct dit_vace_control control;
     struct dit_shape shape;
     struct dit_times times;
+    struct dit_cache cache[2]; /* with words, without; when in.cache is set */
+    bool was_late;
 };
 
 /* Buffers come from `pool`, the scratch of a forward pass from `step`; the caller rewinds `pool`.

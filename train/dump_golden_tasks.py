@@ -7,19 +7,22 @@
     sigma_list, t_list, path_list   UniPCMultistepScheduler over LIST
     c, u, zero_star [n], plain [n]  ClassifierFreeZeroStarGuidance and plain guidance at scale 5
     edit [n]                   FlowEdit, written down from its paper in numpy (E_* below)
+    cached [4,F,h,w,C]         passes of tests/golden/dit_cells under the first block cache (CACHED below)
 The velocity field is that of tests/parity/test_sampling_golden.c. Tolerances stand there.
 """
 import os
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
+from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler, WanTransformer3DModel
 from diffusers.guiders import ClassifierFreeZeroStarGuidance
-from safetensors.torch import save_file
+from diffusers.hooks import FirstBlockCacheConfig, apply_first_block_cache
+from safetensors.torch import load_file, save_file
 
 OUT = "tests/golden/tasks/io.safetensors"
 N = 16
 LIST = [1.0, 0.9375, 0.8333, 0.625]
+CACHED = [(1.0, 999), (1.01, 999), (0.5, 400), (0.505, 400)]  # scale of the latent, timestep
 E_STEPS, E_MAX, E_SHIFT, E_SOURCE, E_TARGET = 10, 7, 3.0, 1.5, 5.5
 
 
@@ -71,6 +74,21 @@ def flow_edit(x0, fresh):
     return z
 
 
+def first_block_cache():
+    """Four passes of tests/golden/dit_cells: the second and the fourth are near enough to be skipped."""
+    torch.manual_seed(11)
+    model = WanTransformer3DModel.from_pretrained("tests/golden/dit_cells", torch_dtype=torch.float32).eval()
+    io = load_file("tests/golden/dit_cells/io.safetensors")
+    text = torch.cat([io["rows"], torch.zeros(512 - len(io["rows"]), io["rows"].shape[1])])[None]
+    apply_first_block_cache(model, FirstBlockCacheConfig(threshold=0.1))
+    out, base = [], io["latent"].permute(3, 0, 1, 2)[None]
+    for scale, t in CACHED:
+        with model.cache_context("words"):
+            v = model(base * scale, timestep=torch.tensor([t]), encoder_hidden_states=text, return_dict=False)[0]
+        out.append(v[0].permute(1, 2, 3, 0))
+    return torch.stack(out)
+
+
 def main():
     g = torch.Generator().manual_seed(5)
     io = {"noise": torch.randn(N, generator=g)}
@@ -84,6 +102,7 @@ def main():
     io["plain"] = io["u"] + 5.0 * (io["c"] - io["u"])
     io["edit_fresh"] = torch.randn(E_STEPS, N, generator=g)
     io["edit"] = torch.from_numpy(flow_edit(io["noise"].double().numpy(), io["edit_fresh"].double().numpy())).float()
+    io["cached"] = first_block_cache()
     os.makedirs(os.path.dirname(OUT), exist_ok=True)
     save_file({k: v.clone().contiguous() for k, v in io.items()}, OUT)
     os.chmod(OUT, 0o644)
