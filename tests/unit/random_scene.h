@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "train/world/world.h"
+#include "common/words/world.h"
 
 static inline int random_scene_below(uint64_t *state, int n) {
     *state = *state * 6364136223846793005u + 1442695040888963407u;

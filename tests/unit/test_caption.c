@@ -2,10 +2,11 @@
 #include <stdlib.h>
 
 #include "common/base/sha256.h"
+#include "common/words/caption.h"
+#include "common/words/parse.h"
 #include "tests/lib/check.h"
 #include "tests/unit/random_scene.h"
-#include "train/world/caption.h"
-#include "train/world/parse.h"
+#include "train/world/world.h"
 
 static int n_seeds = 2000, first_seed;
 

@@ -1,10 +1,11 @@
 /* usage: test_parse [NAME] | test_parse --seeds N [FIRST]; the default is 2000 from 0. */
 #include <stdlib.h>
 
+#include "common/words/caption.h"
+#include "common/words/parse.h"
 #include "tests/lib/check.h"
 #include "tests/unit/random_scene.h"
-#include "train/world/caption.h"
-#include "train/world/parse.h"
+#include "train/world/world.h"
 
 static int n_seeds = 2000, first_seed;
 

@@ -16,8 +16,9 @@ check() {
 }
 check common/base 'common/base'
 check engine 'engine|engine/cpu|common/base'
-check train/world 'train/world|common/base'
-check server 'server|common|common/base'
+check common/words 'common/words|common/base'
+check train/world 'train/world|common/words|common/base'
+check server 'server|common|common/words|common/base'
 check worker 'worker|worker/media|engine|common|common/base'
 hits=$(grep -rnE '^[[:space:]]*#[[:space:]]*include "(engine|server|worker|train|tools)/' common --include='*.[ch]' || true)
 [ -z "$hits" ] || { echo "common knows no program:"; echo "$hits"; bad=1; }

@@ -5,7 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/str.h"
-#include "train/world/caption.h"
+#include "common/words/caption.h"
 #include "train/world/clip.h"
 #include "train/world/num.h"
 #include "train/world/record.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
-#include "train/world/caption.h"
+#include "common/words/caption.h"
 
 enum { TILE = 16 };
 

@@ -64,37 +64,32 @@ static const struct place_row {
     [E(COFFEE_CUP)] = {7, C(PIRATE_SHIP) | C(SAILBOAT) | C(BALL), 0, {100, 0, 0}, 0, 0, 0},
 };
 
-/* What each class does, the colour it always has, and how it likes to stand. */
+/* What each class does, the colours it may have, and how it likes to stand. */
 static const struct class_row {
     unsigned actions, colours; /* colours 0: any */
-    int own_colour;
-    float yaw; /* largest turn when it stands */
+    float yaw;                 /* largest turn when it stands */
 } classes[WORLD_CLASS_COUNT] = {
     [WORLD_CLASS_BALL] = {A(STAND) | A(BOUNCE) | A(ROLL) | A(FALL) | A(COLLIDE) | A(BEHIND) |
                               A(THROW),
-                          0, ANY, .6f},
-    [WORLD_CLASS_CUBE] = {A(STAND) | A(SPIN) | A(SLIDE) | A(FALL) | A(COLLIDE) | A(BEHIND), 0, ANY,
-                          .6f},
-    [WORLD_CLASS_CONE] = {A(STAND) | A(SLIDE) | A(FALL) | A(BEHIND), 0, ANY, .4f},
-    [WORLD_CLASS_CYLINDER] = {A(STAND) | A(SLIDE) | A(FALL) | A(BEHIND), 0, ANY, .4f},
-    [WORLD_CLASS_CAR] = {A(STAND) | A(SLIDE) | A(SPIN) | A(BEHIND) | A(LEAVE) | A(COLLIDE), 0, ANY,
-                         .5f},
-    [WORLD_CLASS_PIRATE_SHIP] = {A(STAND) | A(SAIL) | A(SPIN) | A(BATTLE), 0, ANY, .35f},
-    [WORLD_CLASS_SAILBOAT] = {A(STAND) | A(SAIL), 0, ANY, .35f},
-    [WORLD_CLASS_TREE] = {A(STAND), Q(GREEN) | Q(RED) | Q(ORANGE) | Q(YELLOW) | Q(PINK), ANY, .5f},
-    [WORLD_CLASS_HOUSE] = {A(STAND), 0, ANY, .35f},
-    [WORLD_CLASS_PERSON] = {A(STAND) | A(WALK) | A(RUN) | A(JUMP) | A(BEHIND) | A(LEAVE), 0, ANY,
-                            .7f},
+                          0, .6f},
+    [WORLD_CLASS_CUBE] = {A(STAND) | A(SPIN) | A(SLIDE) | A(FALL) | A(COLLIDE) | A(BEHIND), 0, .6f},
+    [WORLD_CLASS_CONE] = {A(STAND) | A(SLIDE) | A(FALL) | A(BEHIND), 0, .4f},
+    [WORLD_CLASS_CYLINDER] = {A(STAND) | A(SLIDE) | A(FALL) | A(BEHIND), 0, .4f},
+    [WORLD_CLASS_CAR] = {A(STAND) | A(SLIDE) | A(SPIN) | A(BEHIND) | A(LEAVE) | A(COLLIDE), 0, .5f},
+    [WORLD_CLASS_PIRATE_SHIP] = {A(STAND) | A(SAIL) | A(SPIN) | A(BATTLE), 0, .35f},
+    [WORLD_CLASS_SAILBOAT] = {A(STAND) | A(SAIL), 0, .35f},
+    [WORLD_CLASS_TREE] = {A(STAND), Q(GREEN) | Q(RED) | Q(ORANGE) | Q(YELLOW) | Q(PINK), .5f},
+    [WORLD_CLASS_HOUSE] = {A(STAND), 0, .35f},
+    [WORLD_CLASS_PERSON] = {A(STAND) | A(WALK) | A(RUN) | A(JUMP) | A(BEHIND) | A(LEAVE), 0, .7f},
     [WORLD_CLASS_RED_COAT_WOMAN] = {A(STAND) | A(WALK) | A(RUN) | A(BEHIND) | A(LEAVE), Q(RED),
-                                    WORLD_COLOUR_RED, .7f},
+                                    .7f},
     [WORLD_CLASS_CORGI] = {A(STAND) | A(WALK) | A(RUN) | A(JUMP) | A(BEHIND) | A(LEAVE), Q(ORANGE),
-                           WORLD_COLOUR_ORANGE, .45f},
-    [WORLD_CLASS_BIRD] = {A(STAND) | A(FLY), 0, ANY, .3f},
-    [WORLD_CLASS_BURGER] = {A(STAND) | A(SPIN) | A(EATEN), Q(ORANGE), WORLD_COLOUR_ORANGE, .5f},
-    [WORLD_CLASS_CANVAS] = {A(PAINTED), ~Q(WHITE) & (BIT(WORLD_COLOUR_COUNT) - 1), ANY, .25f},
+                           .45f},
+    [WORLD_CLASS_BIRD] = {A(STAND) | A(FLY), 0, .3f},
+    [WORLD_CLASS_BURGER] = {A(STAND) | A(SPIN) | A(EATEN), Q(ORANGE), .5f},
+    [WORLD_CLASS_CANVAS] = {A(PAINTED), ~Q(WHITE) & (BIT(WORLD_COLOUR_COUNT) - 1), .25f},
     [WORLD_CLASS_LANTERN] = {A(STAND) | A(FLY),
-                             Q(RED) | Q(YELLOW) | Q(ORANGE) | Q(PINK) | Q(CYAN) | Q(GREEN), ANY,
-                             .4f},
+                             Q(RED) | Q(YELLOW) | Q(ORANGE) | Q(PINK) | Q(CYAN) | Q(GREEN), .4f},
 };
 
 /* How often an action is drawn among those that its class and the clip allow. */
@@ -169,10 +164,6 @@ int scene_fits(enum world_env env, enum world_class cls, enum world_action actio
     return env != E(KITCHEN) || cls != WORLD_CLASS_CAR || action != WORLD_ACTION_LEAVE;
 }
 
-int scene_own_colour(enum world_class cls) {
-    return classes[cls].own_colour;
-}
-
 int scene_draws(enum world_slot slot, int value) {
     unsigned acts = 0;
     switch (slot) {
@@ -202,7 +193,8 @@ static int is_kept_back(int kind, int a, int b) {
 int scene_is_held_out(const struct scene *s) {
     for (int i = 0; i < s->n_ent; i++) {
         const struct world_entity *e = &s->ent[i];
-        if (classes[e->cls].own_colour == ANY && is_kept_back(1, e->colour, e->cls)) return 1;
+        if (world_own_colour((enum world_class)e->cls) == ANY && is_kept_back(1, e->colour, e->cls))
+            return 1;
         if (e->action != WORLD_ACTION_STAND && is_kept_back(2, e->cls, e->action)) return 1;
     }
     return s->cam.kind != WORLD_CAMERA_STATIC && is_kept_back(3, s->env, s->cam.kind);
@@ -255,7 +247,8 @@ static unsigned actions_of(const struct scene *s, int cls, unsigned only) {
 
 static int pick_colour(const struct scene *s, struct num_rng *r, int cls, int but) {
     unsigned mask = classes[cls].colours ? classes[cls].colours : BIT(WORLD_COLOUR_COUNT) - 1;
-    if (classes[cls].own_colour != ANY) return classes[cls].own_colour;
+    if (world_own_colour((enum world_class)cls) != ANY)
+        return world_own_colour((enum world_class)cls);
     if (mask & ~places[s->env].drowned) mask &= ~places[s->env].drowned;
     if (s->time == WORLD_TIME_NIGHT && (mask & ~Q(BLACK))) mask &= ~Q(BLACK);
     if (but >= 0 && (mask & ~BIT(but))) mask &= ~BIT(but);

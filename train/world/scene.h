@@ -15,7 +15,6 @@ int scene_draw(struct scene *out, uint64_t seed, const struct world_opts *opts);
  * must never see. */
 int scene_is_held_out(const struct scene *s);
 int scene_fits(enum world_env env, enum world_class cls, enum world_action action);
-int scene_own_colour(enum world_class cls); /* -1: any */
 int scene_draws(enum world_slot slot, int value);
 
 #endif

@@ -1,7 +1,7 @@
 /* Places, light, weather, camera and style. The first `say` form is written half of the time. */
-#include "train/world/lexicon_place.h"
+#include "common/words/lexicon_place.h"
 
-#include "train/world/world.h"
+#include "common/words/world.h"
 
 #define ENV(id, en, zh, en_hear, zh_hear)                     \
     {                                                         \

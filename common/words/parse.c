@@ -1,9 +1,9 @@
-#include "train/world/parse.h"
+#include "common/words/parse.h"
 
 #include <string.h>
 
 #include "common/base/assert.h"
-#include "train/world/lexicon.h"
+#include "common/words/lexicon.h"
 
 enum { NOBODY = -1 };
 

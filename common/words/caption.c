@@ -1,10 +1,10 @@
-#include "train/world/caption.h"
+#include "common/words/caption.h"
 
 #include <string.h>
 
 #include "common/base/assert.h"
-#include "train/world/caption_grammar.h"
-#include "train/world/lexicon.h"
+#include "common/words/caption_grammar.h"
+#include "common/words/lexicon.h"
 
 enum {
     TRY_MAX = 64,   /* drafts until one has the right length */

@@ -1,11 +1,11 @@
-#include "train/world/lexicon.h"
+#include "common/words/lexicon.h"
 
 #include <string.h>
 
 #include "common/base/assert.h"
-#include "train/world/lexicon_place.h"
-#include "train/world/lexicon_thing.h"
-#include "train/world/lexicon_word.h"
+#include "common/words/lexicon_place.h"
+#include "common/words/lexicon_thing.h"
+#include "common/words/lexicon_word.h"
 
 static const struct lexicon_part *const parts[LEXICON_PART_COUNT] = {
     &lexicon_thing_part, &lexicon_place_part, &lexicon_word_part};

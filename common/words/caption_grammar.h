@@ -11,8 +11,8 @@
  *   $C camera  $S style   $L loop clause   $H wall clause
  *   $X what a player does   $Y how the picture is split
  * Sentences of English get their capital letter from caption.c. */
-#ifndef TRAIN_WORLD_CAPTION_GRAMMAR_H
-#define TRAIN_WORLD_CAPTION_GRAMMAR_H
+#ifndef COMMON_WORDS_CAPTION_GRAMMAR_H
+#define COMMON_WORDS_CAPTION_GRAMMAR_H
 
 enum { CAPTION_GRAMMAR_FORM_MAX = 12 };
 enum caption_part {

@@ -4,13 +4,13 @@
  * Pure: no I/O, no clock, no memory kept, no failure; any bytes are welcome, in English, Chinese or
  * both mixed. Words that the closed vocabulary of lexicon.h does not have are listed, so a caller
  * can say honestly what was not understood. Uses about 130 KiB of stack. */
-#ifndef TRAIN_WORLD_PARSE_H
-#define TRAIN_WORLD_PARSE_H
+#ifndef COMMON_WORDS_PARSE_H
+#define COMMON_WORDS_PARSE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "train/world/world.h"
+#include "common/words/world.h"
 
 enum {
     PARSE_TEXT_MAX = 4096, /* bytes that are read; what follows is cut, see is_cut */

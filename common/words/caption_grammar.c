@@ -1,4 +1,4 @@
-#include "train/world/caption_grammar.h"
+#include "common/words/caption_grammar.h"
 
 const struct caption_grammar caption_grammar_en = {{
     [CAPTION_PART_HERO] = {"$N $V.", "There is $N. $I $V.", "We see $N. $I $V.",

@@ -4,13 +4,13 @@
  * Every word comes from lexicon.h, so parse.h can read each long caption back into the scene;
  * a caption never names a thing that the scene does not hold. English and Chinese share one
  * grammar: the same template slots in another order. */
-#ifndef TRAIN_WORLD_CAPTION_H
-#define TRAIN_WORLD_CAPTION_H
+#ifndef COMMON_WORDS_CAPTION_H
+#define COMMON_WORDS_CAPTION_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "train/world/world.h"
+#include "common/words/world.h"
 
 enum caption_kind { CAPTION_SHORT, CAPTION_LONG, CAPTION_KIND_COUNT };
 enum caption_lang { CAPTION_EN, CAPTION_ZH, CAPTION_LANG_COUNT };

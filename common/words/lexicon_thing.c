@@ -1,7 +1,7 @@
 /* Nouns, adjectives and verbs. The first `say` form is written half of the time. */
-#include "train/world/lexicon_thing.h"
+#include "common/words/lexicon_thing.h"
 
-#include "train/world/world.h"
+#include "common/words/world.h"
 
 #define NOUN(id, en, zh, en_hear, zh_hear)                        \
     {                                                             \

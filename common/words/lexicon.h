@@ -5,8 +5,8 @@
  * '-' and ' ' are the same to the reader; '@' (only at an end) marks where the writer puts the
  * direction. A form may stand in several rows; then all of them hold.
  * Constant data and pure functions; any thread. */
-#ifndef TRAIN_WORLD_LEXICON_H
-#define TRAIN_WORLD_LEXICON_H
+#ifndef COMMON_WORDS_LEXICON_H
+#define COMMON_WORDS_LEXICON_H
 
 #include <stddef.h>
 #include <stdint.h>

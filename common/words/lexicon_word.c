@@ -1,7 +1,7 @@
 /* The small words: directions, relations, articles, numbers, and the fillers that carry no slot. */
-#include "train/world/lexicon_word.h"
+#include "common/words/lexicon_word.h"
 
-#include "train/world/world.h"
+#include "common/words/world.h"
 
 #define ROW(slot, value, en, zh, en_hear, zh_hear)      \
     {                                                   \
