@@ -182,27 +182,30 @@ struct tile {
     int64_t row, n_rows, panel, n_panels, n_slivers;
 };
 
-static void finish_sliver(const struct tile *t, const float *sum, int64_t sliver, int64_t rows,
-                          int64_t panel) {
+/* Where one sliver and one panel of the tile go. What is written there is fetched now, because a
+ * store that misses the caches would hold up all that follow it. */
+static struct cpu_gemm_out place(const struct tile *t, int64_t sliver, int64_t panel) {
     const struct gemm *g = t->g;
-    int64_t nr = g->kind->nr, col = panel * nr;
-    size_t each = tensor_dtype_bytes(g->out->dtype);
-    struct cpu_gemm_row r = {.out_dtype = g->out->dtype,
-                             .n = g->O - col < nr ? g->O - col : nr,
+    int64_t nr = g->kind->nr, col = panel * nr, at = t->row + sliver * CPU_GEMM_ROWS;
+    int64_t each = (int64_t)tensor_dtype_bytes(g->out->dtype), left = t->row + t->n_rows - at;
+    struct cpu_gemm_out o = {.out_stride = g->O * each,
+                             .out_dtype = g->out->dtype,
+                             .n_rows = left < CPU_GEMM_ROWS ? left : CPU_GEMM_ROWS,
+                             .n_cols = g->O - col < nr ? g->O - col : nr,
                              .b = g->o->b ? (const float *)g->o->b->data + col : NULL,
                              .act = g->o->act,
                              .add = g->o->add,
                              .scale_w = g->w_scale ? g->w_scale + col : NULL,
-                             .total_w = g->w_total ? g->w_total + col : NULL};
-    for (int64_t i = 0; i < rows; i++) {
-        int64_t at = t->row + sliver * CPU_GEMM_ROWS + i, row = g->first + at;
-        r.sum = sum + i * nr;
-        r.scale_x = g->x_scale ? g->x_scale[at] : 1.0f;
-        r.zero = g->x_zero ? g->x_zero[at] : 0;
-        r.out = (char *)g->out->data + (size_t)(row * g->O + col) * each;
-        r.gate = g->o->gate ? op_mod_row(g->o->gate, row, g->o->gate_row) + col : NULL;
-        g->kind->finish(&r);
+                             .total_w = g->w_total ? g->w_total + col : NULL,
+                             .scale_x = g->x_scale ? g->x_scale + at : NULL,
+                             .zero_x = g->x_zero ? g->x_zero + at : NULL};
+    o.out = (char *)g->out->data + (g->first + at) * o.out_stride + col * each;
+    for (int64_t i = 0; i < o.n_rows; i++) {
+        if (g->o->gate) o.gate[i] = op_mod_row(g->o->gate, g->first + at + i, g->o->gate_row) + col;
+        for (int64_t byte = 0; byte < o.n_cols * each; byte += GEMM_LINE_BYTES)
+            __builtin_prefetch(o.out + i * o.out_stride + byte, 1);
     }
+    return o;
 }
 
 /* The last word of K when a row ends within it: what lies behind the row is not ours to read. */
@@ -232,8 +235,7 @@ static void run_panel(const struct tile *t, int64_t p, int64_t k, int64_t n) {
     const char *next = (const char *)(p + 1 < t->n_panels ? w + g->n_words * nr : w);
     int64_t share = p + 1 < t->n_panels ? nr * 4 / t->n_slivers + 1 : 0;
     for (int64_t i = 0; i < t->n_slivers; i++) {
-        int64_t left = t->n_rows - i * CPU_GEMM_ROWS;
-        int64_t n_rows = left < CPU_GEMM_ROWS ? left : CPU_GEMM_ROWS;
+        struct cpu_gemm_out o = place(t, i, panel);
         struct cpu_gemm_step s = {
             .x = g->x + (t->row + i * CPU_GEMM_ROWS) * g->x_stride + at * 4,
             .x_stride = g->x_stride,
@@ -245,10 +247,10 @@ static void run_panel(const struct tile *t, int64_t p, int64_t k, int64_t n) {
             .ahead_step = share,
         };
         if (g->k_step >= g->K) s.sum = t->sums;
-        float *sum = s.sum;
-        if (words > 0) g->kind->step[n_rows - 1][n_vecs - 1](&s);
-        if (words * group_of(g->kind) < n) take_cut_word(g, &s, n_rows, n_vecs);
-        if (k + n == g->K) finish_sliver(t, sum, i, n_rows, panel);
+        o.sum = s.sum;
+        if (words > 0) g->kind->step[o.n_rows - 1][n_vecs - 1](&s);
+        if (words * group_of(g->kind) < n) take_cut_word(g, &s, o.n_rows, n_vecs);
+        if (k + n == g->K) g->kind->finish(&o);
     }
 }
 

@@ -31,20 +31,22 @@ struct cpu_gemm_step {
     int64_t ahead_step;
 };
 
-/* out = act(sum + b), then out += gate * that; one row of sums, n columns. */
-struct cpu_gemm_row {
-    const float *sum;
-    void *out;
+/* out = act(sum + b), or out += gate * that; up to 6 rows, n_cols columns of one panel. */
+struct cpu_gemm_out {
+    const float *sum; /* [rows][nr] */
+    char *out;
+    int64_t out_stride; /* bytes */
     enum dtype out_dtype;
-    int64_t n;
-    const float *b, *gate; /* or NULL */
+    int64_t n_rows, n_cols;
+    const float *b; /* or NULL */
     enum act act;
     bool add;
-    /* u8 products: sum = (sum - zero * total) * scale_x * scale_w. */
-    const float *scale_w;   /* [n], NULL when the sums are f32 */
-    const int32_t *total_w; /* [n] sums of the weights of a row */
-    float scale_x;
-    int32_t zero;
+    const float *gate[CPU_GEMM_ROWS]; /* or NULL */
+    /* u8 products: sum = (sum - zero_x * total_w) * scale_x * scale_w. */
+    const float *scale_w;   /* of each column, NULL when the sums are f32 */
+    const int32_t *total_w; /* sum of the weights of each column */
+    const float *scale_x;   /* of each row */
+    const int32_t *zero_x;
 };
 
 struct cpu_gemm_kind {
@@ -54,7 +56,7 @@ struct cpu_gemm_kind {
     int nr;             /* rows of a panel */
     int vec;            /* columns in a vector */
     void (*step[CPU_GEMM_ROWS][CPU_GEMM_VECS_MAX])(const struct cpu_gemm_step *s);
-    void (*finish)(const struct cpu_gemm_row *r);
+    void (*finish)(const struct cpu_gemm_out *o);
     /* n numbers, f32 or bf16, become the kernel's; of u8, scale and zero come back. */
     void (*convert)(void *out, const void *x, enum dtype dtype, int64_t n, float *scale,
                     int32_t *zero);

@@ -106,27 +106,43 @@ HOT vec gemm_get(const void *x, enum dtype dtype, int64_t at, int64_t n) {
     return (vec)(__builtin_convertvector(h, vec_int) << 16);
 }
 
-HOT void gemm_finish_vec(const struct cpu_gemm_row *r, int64_t at, int64_t n) {
-    vec v = vec_load(r->sum + at);
-    if (r->scale_w) {
-        vec_int sum = *(const gemm_int_any *)(const void *)(r->sum + at);
-        sum -= *(const gemm_int_any *)(r->total_w + at) * r->zero;
-        v = __builtin_convertvector(sum, vec) * (vec_load(r->scale_w + at) * VEC_SET1(r->scale_x));
+/* Columns at .. at+n-1 of all rows. */
+HOT void gemm_finish_vec(const struct cpu_gemm_out *o, enum act act, int64_t at, int64_t n) {
+    vec b = o->b ? gemm_get(o->b, DTYPE_F32, at, n) : VEC_SET1(0.0f);
+    vec scale = o->scale_w ? vec_load(o->scale_w + at) : b;
+    vec_int total = {0};
+    if (o->total_w) total = *(const gemm_int_any *)(o->total_w + at);
+    for (int64_t i = 0; i < o->n_rows; i++) {
+        char *out = o->out + i * o->out_stride;
+        const float *sum = o->sum + i * GEMM_NR + at;
+        vec v = vec_load(sum);
+        if (o->scale_w) {
+            vec_int whole = *(const gemm_int_any *)(const void *)sum - total * o->zero_x[i];
+            v = __builtin_convertvector(whole, vec) * (scale * VEC_SET1(o->scale_x[i]));
+        }
+        v = vec_act(v + b, act);
+        if (o->add) {
+            vec old = gemm_get(out, o->out_dtype, at, n);
+            v = o->gate[i] ? VEC_FMA(gemm_get(o->gate[i], DTYPE_F32, at, n), v, old) : old + v;
+        }
+        gemm_put(out, o->out_dtype, at, v, n);
     }
-    if (r->b) v += gemm_get(r->b, DTYPE_F32, at, n);
-    v = vec_act(v, r->act);
-    if (r->add) {
-        vec old = gemm_get(r->out, r->out_dtype, at, n);
-        v = r->gate ? VEC_FMA(gemm_get(r->gate, DTYPE_F32, at, n), v, old) : old + v;
-    }
-    gemm_put(r->out, r->out_dtype, at, v, n);
 }
 
-COLD void gemm_finish(const struct cpu_gemm_row *r) {
+HOT void gemm_finish_act(const struct cpu_gemm_out *o, enum act act) {
     int64_t i = 0;
-    for (; i + VEC_N <= r->n; i += VEC_N)
-        gemm_finish_vec(r, i, VEC_N);
-    if (i < r->n) gemm_finish_vec(r, i, r->n - i);
+    for (; i + VEC_N <= o->n_cols; i += VEC_N)
+        gemm_finish_vec(o, act, i, VEC_N);
+    if (i < o->n_cols) gemm_finish_vec(o, act, i, o->n_cols - i);
+}
+
+COLD void gemm_finish(const struct cpu_gemm_out *o) {
+    if (o->act == ACT_NONE)
+        gemm_finish_act(o, ACT_NONE);
+    else if (o->act == ACT_GELU_TANH)
+        gemm_finish_act(o, ACT_GELU_TANH);
+    else
+        gemm_finish_act(o, o->act);
 }
 
 /* n numbers from one type to another. */
