@@ -99,8 +99,8 @@ static enum err check_parts(const struct engine *e, struct fail *f) {
 static enum err open_parts(struct engine *e, const struct engine_opts *opts, struct fail *f) {
     enum err rc = ERR_OK;
     char path[512];
-    TRY(engine_folder_part(&e->folder, path, "tokenizer/spiece.model", f));
-    TRY(tokenizer_open(&e->tokenizer, path, f));
+    TRY(engine_folder_part(&e->folder, path, "tokenizer", f));
+    TRY(tokenizer_open_folder(&e->tokenizer, path, f));
     TRY(engine_folder_part(&e->folder, path, "text_encoder", f));
     TRY(text_open(&e->text, &e->dev, &e->process, path, TEXT_BY_SIZE, f));
     engine_text_open_cache(e, opts->cache_dir);

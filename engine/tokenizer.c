@@ -1,5 +1,6 @@
 #include "engine/tokenizer.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -38,6 +39,17 @@ enum err tokenizer_open(struct tokenizer **out, const char *path, struct fail *f
     *out = NULL;
     if (!t) return FAIL(f, ERR_NOMEM, "no memory for a tokenizer");
     return finish_open(out, t, tokenizer_model_open(&t->model, path, f), f);
+}
+
+enum err tokenizer_open_folder(struct tokenizer **out, const char *folder, struct fail *f) {
+    char path[512];
+    snprintf(path, sizeof path, "%.400s/spiece.model", folder);
+    enum err rc = tokenizer_open(out, path, f);
+    if (rc != ERR_NOT_FOUND) return rc;
+    snprintf(path, sizeof path, "%.400s/tokenizer.json", folder);
+    rc = tokenizer_open(out, path, f);
+    if (rc != ERR_NOT_FOUND) return rc;
+    return FAIL(f, ERR_NOT_FOUND, "%.160s has neither spiece.model nor tokenizer.json", folder);
 }
 
 enum err tokenizer_open_bytes(struct tokenizer **out, struct str bytes, const char *name,

@@ -29,8 +29,11 @@ struct tokenizer_ids {
     bool was_cut; /* true when the text had more ids than max_ids */
 };
 
-/* `path` names spiece.model. The caller owns *out: tokenizer_close(). */
+/* `path` names spiece.model or tokenizer.json. The caller owns *out: tokenizer_close(). */
 MUST_CHECK enum err tokenizer_open(struct tokenizer **out, const char *path, struct fail *f);
+/* spiece.model of a folder or, when it has none, its tokenizer.json. */
+MUST_CHECK enum err tokenizer_open_folder(struct tokenizer **out, const char *folder,
+                                          struct fail *f);
 /* The same from bytes in memory, which are copied; `name` stands for the file in failures. */
 MUST_CHECK enum err tokenizer_open_bytes(struct tokenizer **out, struct str bytes, const char *name,
                                          struct fail *f);

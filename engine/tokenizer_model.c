@@ -6,6 +6,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/file.h"
+#include "engine/tokenizer_json.h"
 
 enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum { MODEL_TYPE_UNIGRAM = 1 };
@@ -284,8 +285,12 @@ static enum err index_pieces(struct tokenizer_model *m, const char *name, struct
 static enum err parse_all(struct tokenizer_model *m, const char *name, struct fail *f) {
     enum err rc = ERR_OK;
     m->adds_dummy_prefix = m->removes_extra_spaces = m->escapes_spaces = true;
-    TRY(count_pieces(m, name, f));
-    TRY(parse_fields(m, name, f));
+    if (m->n_bytes > 0 && m->bytes[0] == '{') { /* which no protobuf of ours begins with */
+        TRY(tokenizer_json_read(m, name, f));
+    } else {
+        TRY(count_pieces(m, name, f));
+        TRY(parse_fields(m, name, f));
+    }
     sort_pieces(m);
     TRY(refuse_duplicates(m, name, f));
     TRY(index_pieces(m, name, f));

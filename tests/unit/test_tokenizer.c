@@ -2,12 +2,14 @@
  * are not what they say. The rows come from train/dump_golden_text.py. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/text_clean.h"
 #include "engine/tokenizer.h"
 #include "tests/lib/check.h"
+#include "tests/lib/temp.h"
 
 enum { LINE_MAX_BYTES = 64 << 10, FILE_MAX_BYTES = 1 << 20 };
 
@@ -94,6 +96,87 @@ static void ids_are_those_of_sentencepiece(void) {
     CHECK_OK(tokenizer_open(&t, model_path, &f), &f);
     if (t) CHECK(for_lines(t, "tests/golden/mini/tokenizer/cases.tsv", check_case) >= 140);
     tokenizer_close(t);
+}
+
+static enum err try_bytes(struct str bytes, struct fail *f);
+
+static void a_folder_without_a_model_file_has_the_same_ids_from_json(void) {
+    struct fail f = {0};
+    struct tokenizer *t = NULL;
+    CHECK_OK(tokenizer_open(&t, "tests/golden/mini/tokenizer/tokenizer.json", &f), &f);
+    if (t) CHECK(for_lines(t, "tests/golden/mini/tokenizer/cases.tsv", check_case) >= 140);
+    if (t) CHECK(for_lines(t, "tests/golden/mini/tokenizer/clean.tsv", check_clean) >= 25);
+    tokenizer_close(t);
+    CHECK_OK(tokenizer_open_folder(&t, "tests/golden/mini/tokenizer", &f), &f);
+    tokenizer_close(t);
+    const char *folder = temp_dir();
+    CHECK_INT(tokenizer_open_folder(&t, folder, &f), ERR_NOT_FOUND);
+    CHECK_HAS(f.text, "has neither spiece.model nor tokenizer.json");
+}
+
+#define VOCAB         "[[\"<unk>\",0],[\"</s>\",0],[\"a\",-1.5]]"
+#define UNIGRAM(rest) "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":" rest
+
+/* S14: vocabularies in JSON that are not what they say. */
+static void json_files_that_lie_are_refused_in_words(void) {
+    static const struct {
+        const char *text;
+        enum err code;
+        const char *says;
+    } rows[] = {
+        {UNIGRAM(VOCAB) "}}", ERR_OK, ""},
+        {UNIGRAM(VOCAB) "},\"normalizer\":null,\"added_tokens\":[]}", ERR_OK, ""},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[\"x y\"]}}", ERR_UNSUPPORTED,
+         "a model of type \"BPE\" is not known"},
+        {"{}", ERR_UNSUPPORTED, "a model of type \"\""},
+        {UNIGRAM("{}") "}}", ERR_CORRUPT, "the vocabulary is no list"},
+        {UNIGRAM("[]") "}}", ERR_CORRUPT, "the vocabulary is no list"},
+        {UNIGRAM("[[\"a\"]]") "}}", ERR_CORRUPT,
+         "piece 0 of the vocabulary is no text with a score"},
+        {UNIGRAM("[[\"a\",\"b\"]]") "}}", ERR_CORRUPT, "piece 0 of the vocabulary"},
+        {UNIGRAM("[[\"a\",1e999]]") "}}", ERR_CORRUPT, "piece 0 of the vocabulary"},
+        {UNIGRAM("[[\"a\",0],[\"\",0]]") "}}", ERR_CORRUPT, "piece 1 has 0 bytes"},
+        {UNIGRAM("[[\"\xff\",0]]") "}}", ERR_CORRUPT, "not UTF-8"},
+        {UNIGRAM("[[\"<unk>\",0],[\"</s>\",0],[\"<unk>\",0]]") "}}", ERR_CORRUPT,
+         "have the same text"},
+        {UNIGRAM("[[\"<unk>\",0],[\"a\",0]]") "}}", ERR_CORRUPT, "lacks the piece </s>"},
+        {UNIGRAM(VOCAB) ",\"byte_fallback\":true}}", ERR_CORRUPT, "lacks <0x00>"},
+        {"{\"model\":{\"type\":\"Unigram\",\"unk_id\":3,\"vocab\":" VOCAB "}}", ERR_CORRUPT,
+         "unk_id is not one of the 3 pieces"},
+        {UNIGRAM(VOCAB) "},\"added_tokens\":[{\"id\":2,\"content\":\"b\",\"special\":true}]}",
+         ERR_CORRUPT, "added token 2 is another piece"},
+        {UNIGRAM(VOCAB) "},\"added_tokens\":[{\"id\":1000000000,\"content\":\"b\"}]}", ERR_OK, ""},
+        {UNIGRAM(VOCAB) "},\"added_tokens\":[{\"content\":\"b\"}]}", ERR_CORRUPT, "has no id"},
+        {UNIGRAM(VOCAB) "},\"normalizer\":{\"type\":\"Lowercase\"}}", ERR_UNSUPPORTED,
+         "a normalizer of type \"Lowercase\" is not known"},
+        {UNIGRAM(
+             VOCAB) "},\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"%%\"}}",
+         ERR_CORRUPT, "precompiled_charsmap is not base64"},
+        {UNIGRAM(VOCAB) "},\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":"
+                        "\"AAAA\"}}",
+         ERR_CORRUPT, "charsmap has 3 bytes"},
+        {UNIGRAM(VOCAB) "},\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}", ERR_UNSUPPORTED,
+         "a pre_tokenizer of type \"ByteLevel\" is not known"},
+    };
+    for (int i = 0; i < COUNT_OF(rows); i++) {
+        struct fail f = {0};
+        CHECK_INT(try_bytes(str_of(rows[i].text), &f), rows[i].code);
+        CHECK_HAS(f.text, rows[i].says);
+    }
+}
+
+/* S14: a piece of a hundred megabytes is a matter of milliseconds, and of a limit. */
+static void a_file_over_the_limit_is_refused_before_it_is_read(void) {
+    struct fail f = {0};
+    struct tokenizer *t = NULL;
+    char path[512];
+    snprintf(path, sizeof path, "%s/tokenizer.json", temp_dir());
+    FILE *file = fopen(path, "wb");
+    CHECK(file && fputs("{\"a\":\"", file) >= 0);
+    if (file) fclose(file);
+    CHECK_INT(truncate(path, 100 << 20), 0);
+    CHECK_INT(tokenizer_open(&t, path, &f), ERR_CORRUPT);
+    CHECK_HAS(f.text, "has 104857600 bytes, 67108864 are allowed");
 }
 
 static void prompts_are_cleaned_as_the_pipeline_does(void) {
@@ -270,7 +353,8 @@ static void files_that_lie_are_refused_in_words(void) {
         ROW("\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", ERR_CORRUPT, "more than 64 bits"),
         ROW("\x0a\xff\xff\xff\xff\x0f", ERR_CORRUPT, "wants 4294967295 bytes, 0 are left"),
         ROW("\x0b\x00", ERR_CORRUPT, "not a spiece.model: field type 3"),
-        ROW("{\"version\": 1}", ERR_CORRUPT, "not a spiece.model"),
+        ROW("{\"version\": 1}", ERR_UNSUPPORTED, "a model of type \"\" is not known"),
+        ROW("{\"version\"", ERR_CORRUPT, "changed.model: byte 10"),
         ROW("\x0a\x00", ERR_CORRUPT, "piece 0 has 0 bytes"),
         ROW("\x0a\x03\x0a\x01\xff", ERR_CORRUPT, "piece 0 is not UTF-8"),
         ROW("\x0a\x05\x0a\x01"
@@ -337,6 +421,9 @@ static void every_allocation_may_fail(void) {
 
 static const struct test tests[] = {
     TEST(ids_are_those_of_sentencepiece),
+    TEST(a_folder_without_a_model_file_has_the_same_ids_from_json),
+    TEST(json_files_that_lie_are_refused_in_words),
+    TEST(a_file_over_the_limit_is_refused_before_it_is_read),
     TEST(prompts_are_cleaned_as_the_pipeline_does),
     TEST(cleaning_is_done_in_the_right_order),
     TEST(the_full_nfkc_table_is_read_as_sentencepiece_reads_it),
