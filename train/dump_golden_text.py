@@ -77,6 +77,9 @@ TEXTS = [
 ]
 
 
+NEGATIVE = ("色调艳丽，过曝，静态，细节模糊不清，字幕，风格，作品，画作，画面，静止，整体发灰，最差质量，低质量，JPEG压缩残留，丑陋的，残缺的，多余的手指，"
+            "画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走")
+
 RAW_PROMPTS = [
     "  A  red\tball\n\nrolls ", "a &lt;b&gt; &amp;amp; c", "&amp;lt;tag&amp;gt;", "caf&eacute; na&iuml;ve",
     "it\u2019s \u201cred\u201d \u2018x\u2019", "50 &#37; &#x25; &#X25", "&copy 2020 &notit; &amp", "&nosuch; & &; &#; &#x;",
@@ -85,6 +88,9 @@ RAW_PROMPTS = [
     "line\r\nbreak\u2028sep\u2029par\x85nel", "a&nbsp;b&nbsp;&nbsp;c", "&hellip;&mdash;&alpha;&Omega;&euro;",
     "<b>bold</b> &lt;", "一只红色的球，&quot;弹跳&quot;", "&apos;x&apos; &#39;y&#39;", "", "   ", "&", "a\x0bb\x0cc\x1cd",
     "cafe\u0301 &eacute", "&AMP;&LT;&QUOT;", "&#x1F642; \U0001F642",
+    # What the original configurations say by default: T2V, and I2V and FLF2V with its prefix.
+    NEGATIVE, "镜头晃动，" + NEGATIVE, "镜头切换，" + NEGATIVE,
+    "一艘海盗船，在咖啡杯里航行！（近景）“慢动作”", "ＲＥＤ　ｂａｌｌ，１２３％", "👩‍🚀 in a café — 50 °C", "٣ шара, ½ κύβος",
 ]
 
 
