@@ -147,7 +147,7 @@ static size_t cpu_packed(struct device *dev, struct tensor *w) {
     if (w->n_dims == 2) return cpu_linear_packed(&c->linear, w);
     w->layout = LAYOUT_PACKED;
     w->dtype = c->conv.tile->dtype;
-    return cpu_conv_packed(c->conv.tile, w);
+    return cpu_conv_pack_bytes(c->conv.tile, w);
 }
 
 static void cpu_pack(struct device *dev, struct tensor *w, const float *rows, int64_t first,
@@ -156,7 +156,7 @@ static void cpu_pack(struct device *dev, struct tensor *w, const float *rows, in
     if (w->n_dims == 2)
         cpu_linear_pack(&c->linear, w, rows, first, n);
     else
-        cpu_conv_pack(c->conv.tile, w, rows, first, n);
+        cpu_conv_pack_rows(c->conv.tile, w, rows, first, n);
 }
 
 static enum err cpu_attention_op(struct device *dev, struct tensor *out, const struct tensor *q,

@@ -229,9 +229,9 @@ static void measure(struct conv *c) {
 static enum err pack_plain(struct conv *c, struct fail *f) {
     enum err rc = ERR_OK;
     struct tensor packed = *c->o->w;
-    TRY(cpu_pool_reserve_shared(c->by.pool, cpu_conv_packed(c->kind, &packed), f));
+    TRY(cpu_pool_reserve_shared(c->by.pool, cpu_conv_pack_bytes(c->kind, &packed), f));
     packed.data = cpu_pool_shared(c->by.pool);
-    cpu_conv_pack(c->kind, &packed, c->o->w->data, 0, packed.dim[0]);
+    cpu_conv_pack_rows(c->kind, &packed, c->o->w->data, 0, packed.dim[0]);
     c->w = packed.data;
 out:
     return rc;

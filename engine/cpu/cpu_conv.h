@@ -19,10 +19,10 @@ struct cpu_conv {
 };
 
 /* Bytes of w [O,kt,kh,kw,C] when packed for `kind`. */
-size_t cpu_conv_packed(const struct cpu_tile_kind *kind, const struct tensor *w);
+size_t cpu_conv_pack_bytes(const struct cpu_tile_kind *kind, const struct tensor *w);
 /* Packs kernels first .. first+n-1; `first` is a multiple of OP_PACK_ROWS. */
-void cpu_conv_pack(const struct cpu_tile_kind *kind, struct tensor *w, const float *rows,
-                   int64_t first, int64_t n);
+void cpu_conv_pack_rows(const struct cpu_tile_kind *kind, struct tensor *w, const float *rows,
+                        int64_t first, int64_t n);
 
 MUST_CHECK enum err cpu_conv_run(const struct cpu_conv *c, struct tensor *out,
                                  const struct tensor *x, const struct conv_opts *o, struct fail *f);

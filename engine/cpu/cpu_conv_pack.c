@@ -12,7 +12,7 @@ static int64_t words_of(const struct cpu_tile_kind *kind, int64_t C) {
     return kind->dtype == DTYPE_BF16 ? (C + 1) / 2 : C;
 }
 
-size_t cpu_conv_packed(const struct cpu_tile_kind *kind, const struct tensor *w) {
+size_t cpu_conv_pack_bytes(const struct cpu_tile_kind *kind, const struct tensor *w) {
     int64_t K = w->dim[1] * w->dim[2] * w->dim[3] * words_of(kind, w->dim[4]);
     return (size_t)cpu_tile_words(kind, w->dim[0], K) * sizeof(uint32_t);
 }
@@ -47,8 +47,8 @@ static void pack_position(uint32_t *to, const float *rows, int64_t size, int64_t
     }
 }
 
-void cpu_conv_pack(const struct cpu_tile_kind *kind, struct tensor *w, const float *rows,
-                   int64_t first, int64_t n) {
+void cpu_conv_pack_rows(const struct cpu_tile_kind *kind, struct tensor *w, const float *rows,
+                        int64_t first, int64_t n) {
     int64_t O = w->dim[0], C = w->dim[4], positions = w->dim[1] * w->dim[2] * w->dim[3];
     int64_t words = words_of(kind, C);
     ASSERT(first % kind->wide == 0);
