@@ -37,7 +37,8 @@ struct render {
     /* WINDOW_HEAD_CARRY, _ANCHOR: one decoding for the whole clip */
     struct engine_decode_stream stream;
     struct tensor carried; /* host [overlap,h,w,C]: the last latents */
-    struct tensor anchor;  /* host u8 [H,W,3]: the frame at which the next window begins */
+    struct tensor anchor;  /* host u8 [H,W,3]: the frame at which the next window begins; of a loop,
+                              its first */
     /* WINDOW_HEAD_ENCODE: a decoding for each window, which go over into each other */
     struct tensor tail; /* u8 [frames,H,W,3]: the last ones, for the next head */
     int n_fade;         /* frames over which a window goes over into the next */
@@ -137,7 +138,7 @@ static enum err fill_head(struct render *r, struct engine_known *known, struct f
     memset(level.data, 0, tensor_bytes(&level)); /* 0.0f: known and exact */
     if (r->engine->head == WINDOW_HEAD_ENCODE) return encode_head(r, known, f);
     memcpy(known->latent.data, r->carried.data, tensor_bytes(&r->carried));
-    if (r->engine->head == WINDOW_HEAD_ANCHOR) TRY(encode_anchor(r, known, f));
+    if (r->engine->head == WINDOW_HEAD_ANCHOR && !r->in->edit) TRY(encode_anchor(r, known, f));
 out:
     return rc;
 }
@@ -233,8 +234,19 @@ static enum err decode_window(struct render *r, const struct tensor *latent, str
 
 static enum err on_ring_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
     struct render *r = ctx;
-    return index < grid_pixel_frames(&r->engine->grid, RING_WARM_LATENTS) ? ERR_OK
-                                                                          : emit(r, rgb, f);
+    if (index < grid_pixel_frames(&r->engine->grid, RING_WARM_LATENTS)) return ERR_OK;
+    enum err rc = emit(r, rgb, f);
+    if (r->n_out == 1) memcpy(r->anchor.data, r->former, (size_t)bytes_of(&r->in->canvas));
+    return rc;
+}
+
+static void say_loop(struct render *r) {
+    char line[96];
+    double around = r->n_steps > 0 ? (r->seam + r->steps) / (r->n_steps + 1) : 0;
+    double seam = difference(r->former, r->anchor.data, bytes_of(&r->in->canvas));
+    snprintf(line, sizeof line,
+             "a step of %.2f from the last frame to the first, %.2f between others", seam, around);
+    engine_say(r->engine, "render.loop", line);
 }
 
 /* The end of the ring goes before its beginning, so that frame 0 has the past that it will have. */
@@ -243,13 +255,15 @@ static enum err decode_ring(struct render *r, const struct tensor *latent, struc
     struct engine *e = r->engine;
     struct pool_mark mark = pool_mark(&e->job);
     int64_t L = latent->dim[0];
-    struct engine_decode_stream d;
+    struct engine_decode_stream d = {0};
+    TRY(pool_take(&e->host, &r->anchor, DTYPE_U8, 1, &(int64_t){bytes_of(&r->in->canvas)}, f));
     TRY(engine_decode_open(&d, e, latent->dim[1], latent->dim[2], on_ring_frame, r, f));
     r->paces.pace[ENGINE_PHASE_DECODE].n_skipped = grid_pixel_frames(&e->grid, RING_WARM_LATENTS);
     for (int64_t i = -RING_WARM_LATENTS; i < L; i++) {
         struct tensor one = tensor_rows(latent, ((i % L) + L) % L, 1);
         TRY(engine_decode_more(&d, one.data, 1, f));
     }
+    say_loop(r);
 out:
     engine_decode_close(&d);
     pool_rewind(&e->job, mark);
