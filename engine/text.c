@@ -8,6 +8,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/names.h"
+#include "engine/room.h"
 
 enum { CONFIG_BYTES_MAX = 1 << 20, PREFIX_BYTES_MAX = 64 };
 
@@ -116,6 +117,16 @@ static bool can_map(const struct text *t, enum text_place place) {
     return place == TEXT_MAPPED || (place == TEXT_BY_SIZE && bytes >= TEXT_MAPPED_FROM_BYTES);
 }
 
+/* Before anything is loaded; what is mapped needs no room. */
+static enum err check_room(const struct text *t, struct fail *f) {
+    const struct safetensors *file = &t->weights.file;
+    int64_t each = t->dev->precision == PRECISION_F32 ? 4 : 2, n = 0;
+    for (int i = 0; i < file->n_entries; i++)
+        if (&file->entry[i] != t->table_entry)
+            n += (int64_t)(file->entry[i].bytes / tensor_dtype_bytes(file->entry[i].dtype));
+    return room_check((double)(n * each), room_free_bytes(), t->weights.folder, f);
+}
+
 static enum err map_files(struct text *t, struct fail *f) {
     enum err rc = ERR_OK;
     const struct safetensors *file = &t->weights.file;
@@ -172,7 +183,7 @@ static enum err bind(struct text *t, enum text_place place, struct fail *f) {
     enum err rc = ERR_OK;
 
     TRY(bind_table(t, sizes, f));
-    if (can_map(t, place)) TRY(map_files(t, f));
+    TRY(can_map(t, place) ? map_files(t, f) : check_room(t, f));
     TRY(weights_take(&t->weights, &t->final_norm, "encoder.final_layer_norm.weight", WEIGHT_PLAIN,
                      1, &sizes[SIZE_MODEL], f));
     for (int i = 0; i < c->n_layers; i++) {
