@@ -41,21 +41,22 @@ HOT void vec_store_half(uint16_t *p, vec v) {
     *(vec_half_any *)p = __builtin_convertvector((w + 0x7fffu + (w >> 16 & 1u)) >> 16, vec_half);
 }
 
+/* Over the lanes: four at a time, then these. */
 HOT float vec_sum(vec v) {
-    float t[VEC_N], s = 0;
-    vec_store(t, v);
-    for (int i = 0; i < VEC_N; i++)
-        s += t[i];
-    return s;
+    vec_four q[VEC_N / 4];
+    memcpy(q, &v, sizeof v);
+    for (int i = 1; i < VEC_N / 4; i++)
+        q[0] += q[i];
+    return (q[0][0] + q[0][2]) + (q[0][1] + q[0][3]);
 }
 
 HOT float vec_top(vec v) {
-    float t[VEC_N], s;
-    vec_store(t, v);
-    s = t[0];
-    for (int i = 1; i < VEC_N; i++)
-        s = t[i] > s ? t[i] : s;
-    return s;
+    float t[VEC_N];
+    memcpy(t, &v, sizeof v);
+    for (int n = VEC_N / 2; n > 0; n /= 2)
+        for (int i = 0; i < n; i++)
+            t[i] = t[i + n] > t[i] ? t[i + n] : t[i];
+    return t[0];
 }
 
 /* exp in float accuracy (2e-7): split off the power of two, a polynomial for the rest. */

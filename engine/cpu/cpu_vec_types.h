@@ -7,6 +7,7 @@
 
 typedef float vec __attribute__((vector_size(4 * VEC_N)));
 typedef float vec_any __attribute__((vector_size(4 * VEC_N), aligned(4), may_alias));
+typedef float vec_four __attribute__((vector_size(16)));
 typedef int32_t vec_int __attribute__((vector_size(4 * VEC_N)));
 typedef uint32_t vec_word __attribute__((vector_size(4 * VEC_N)));
 typedef uint16_t vec_half __attribute__((vector_size(2 * VEC_N)));
