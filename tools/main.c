@@ -8,6 +8,7 @@
 #include "tools/gen.h"
 #include "tools/job.h"
 #include "tools/port.h"
+#include "tools/prompt.h"
 
 static const struct tool {
     const char *name;
@@ -17,6 +18,7 @@ static const struct tool {
     {"gen", gen_main, "a prompt to an mp4 with the engine alone, no Redis"},
     {"job", job_main, "create, watch, list, fetch, cancel and delete jobs of a server"},
     {"admin", admin_main, "migrate, audit, dead letters and API keys of a Redis"},
+    {"prompt", prompt_main, "how a prompt is rewritten for the embedded model"},
     {"port", port_main, "print a free loopback port"},
 };
 

@@ -218,11 +218,12 @@ static const struct lexicon_row rows[] = {
             "clear|clear sky|clear skies|sunny|cloudless|blue sky|fine weather|clear weather|dry "
             "weather",
             "晴|晴朗|晴天|万里无云|蓝天|阳光明媚|晴空"),
-    WEATHER(RAIN, "rain is falling|it is raining|raindrops are falling",
-            "正下着雨|雨点落下|天在下雨",
-            "rain|rainy|raining|rains|drizzle|storm|stormy|thunderstorm|shower|downpour|rainstorm|"
-            "rainfall|umbrella",
-            "雨|下雨|雨天|暴雨|雨水|细雨|小雨|大雨|雷雨|下着雨|暴风雨|雨滴"),
+    WEATHER(
+        RAIN, "rain is falling|it is raining|raindrops are falling", "正下着雨|雨点落下|天在下雨",
+        "heavy "
+        "rain|rain|rainy|raining|rains|drizzle|storm|stormy|thunderstorm|shower|downpour|rainstorm|"
+        "rainfall|umbrella",
+        "雨|下雨|雨天|暴雨|雨水|细雨|小雨|大雨|雷雨|下着雨|暴风雨|雨滴"),
     WEATHER(SNOW, "snow is falling|it is snowing|snowflakes drift down",
             "正下着雪|雪花飘落|天在下雪",
             "snowing|snowfall|snows|snowflakes|snowflake|blizzard|snowstorm|falling snow|snow "

@@ -29,7 +29,9 @@ static struct scene scene_with(uint64_t seed, const struct world_opts *o, int ac
     struct scene s;
     for (int i = 0; i < 20000; i++) {
         s = scene_of(seed++, o);
-        if (s.n_ent && s.ent[0].action == action && (camera < 0 || s.cam.kind == camera)) return s;
+        if (s.n_ent && s.ent[0].action == action && (camera < 0 || s.cam.kind == camera) &&
+            s.style == WORLD_STYLE_PLAIN && s.n_view == 1)
+            return s;
     }
     CHECK(0);
     return s;
@@ -49,50 +51,50 @@ static const struct golden {
     int W, H, frames, frame;
     uint32_t crc;
 } goldens[] = {
-    {1, 128, 80, 33, 22, 0xaab95f8b},   /* neon_street, red_coat_woman, walk, follow, plain, rain */
-    {2, 96, 96, 49, 32, 0x34306eaa},    /* block_world, ball, stand, player, plain, clear */
-    {4, 96, 96, 49, 32, 0xfd61d814},    /* desert, cone, fall, black_white */
-    {4, 128, 80, 33, 22, 0x927875d8},   /* desert, cone, fall, black_white */
-    {6, 128, 80, 33, 22, 0xe1f7219e},   /* desert, person, behind, static, plain, clear */
-    {11, 80, 128, 17, 11, 0x6fce3103},  /* sea, bird, stand, fpv, black_white, clear */
-    {13, 80, 128, 17, 11, 0x01f76e3b},  /* kitchen, burger, eaten, pan, plain, clear */
-    {13, 128, 80, 33, 22, 0x3f2e3043},  /* kitchen, burger, eaten, pan, plain, clear */
-    {14, 128, 80, 33, 22, 0x2e9d3388},  /* kitchen, ball, bounce, static, plain, clear */
-    {16, 80, 128, 17, 11, 0x55cf1ae5},  /* coffee_cup, pirate_ship, sail, crane, plain, clear */
-    {28, 80, 128, 17, 11, 0x21e5c446},  /* studio, canvas, painted, zoom, ink_wash, clear */
-    {28, 128, 80, 33, 22, 0x47c70632},  /* studio, canvas, painted, zoom, ink_wash, clear */
-    {30, 80, 128, 17, 11, 0xb4b9d11d},  /* sea, sailboat, sail, orbit, plain, clear */
-    {31, 80, 128, 17, 11, 0x1cf9c6a3},  /* sea, sailboat, sail, follow, plain, clear */
-    {33, 96, 96, 49, 32, 0x2418ab7e},   /* beach, cube, stand, dolly, plain, clear */
-    {40, 80, 128, 17, 11, 0x6c5992ba},  /* coffee_cup, pirate_ship, battle, static, plain, clear */
-    {46, 128, 80, 33, 22, 0x3f02d9d4},  /* snow_village, car, slide, follow, plain, snow */
-    {51, 80, 128, 17, 11, 0x63cb60ce},  /* block_world, ball, stand, player, plain, snow */
-    {51, 96, 96, 49, 32, 0x132beb3d},   /* block_world, ball, stand, player, plain, snow */
-    {57, 80, 128, 17, 11, 0x87234868},  /* snow_village, corgi, jump, tilt, plain, snow */
-    {57, 96, 96, 49, 32, 0xb4d238e2},   /* snow_village, corgi, jump, tilt, plain, snow */
-    {58, 80, 128, 17, 11, 0x3b6bfd4a},  /* meadow, house, stand, pan, plain, clear */
-    {59, 128, 80, 33, 22, 0xc35edcfd},  /* desert, lantern, fly, orbit, plain, clear */
-    {60, 128, 80, 33, 22, 0x81e093e9},  /* snow_village, tree, stand, fpv, plain, clear */
-    {62, 128, 80, 1, 0, 0xfd01e456},    /* sea, bird, fly, static, pixel_art, clear */
-    {67, 128, 80, 1, 0, 0xe113f552},    /* snow_village, cylinder, slide, static, clay, snow */
-    {68, 128, 80, 1, 0, 0x659a8b86},    /* meadow, cube, slide, static, ink_wash, clear */
-    {81, 96, 96, 49, 32, 0x7fa7f62f},   /* block_world, -, -, player, plain, clear */
-    {86, 96, 96, 49, 32, 0x81959ddd},   /* neon_street, ball, throw, dolly, pixel_art, clear */
-    {88, 96, 96, 49, 32, 0x38873bc5},   /* block_world, corgi, stand, truck, plain, fog */
-    {89, 96, 96, 49, 32, 0x1cf272c5},   /* block_world, -, -, player, black_white, clear */
-    {91, 80, 128, 17, 11, 0xd2a636fe},  /* meadow, person, run, orbit, plain, clear */
-    {95, 80, 128, 17, 11, 0xd0b9b321},  /* desert, car, spin, black_white */
-    {104, 96, 96, 49, 32, 0x15e39514},  /* beach, ball, collide, dolly, plain, clear */
-    {110, 128, 80, 33, 22, 0x94b9011c}, /* block_world, -, -, player, plain, clear */
-    {124, 128, 80, 33, 22, 0x6b7a0503}, /* desert, bird, fly, truck, plain, clear */
+    {1, 128, 80, 33, 22, 0xfacb7e78},  /* neon_street, red_coat_woman, walk, truck, plain, rain */
+    {2, 96, 96, 49, 32, 0x34306eaa},   /* block_world, ball, stand, player, plain, clear */
+    {4, 128, 80, 1, 0, 0xbd10b3b6},    /* desert, ball, roll, black_white */
+    {8, 96, 96, 49, 32, 0xa5fc7d06},   /* block_world, tree, stand, player, plain, clear */
+    {10, 80, 128, 17, 11, 0x5cafcb34}, /* kitchen, burger, eaten, dolly, pixel_art, clear */
+    {11, 128, 80, 33, 22, 0x566e11c3}, /* sea, bird, fly, follow, black_white, clear */
+    {15, 128, 80, 1, 0, 0x9199594b},   /* beach, -, -, static, plain, clear */
+    {19, 128, 80, 33, 22, 0x6c2bda98}, /* meadow, car, stand, static, plain, rain */
+    {22, 128, 80, 1, 0, 0xd3deaca3},   /* snow_village, corgi, run, static, pixel_art, snow */
+    {23, 80, 128, 17, 11, 0x94ce0075}, /* kitchen, burger, eaten, orbit, plain, clear */
+    {24, 80, 128, 17, 11, 0xac28dc89}, /* kitchen, cube, behind, static, plain, clear */
+    {28, 128, 80, 33, 22, 0x335f92fb}, /* studio, canvas, painted, static, ink_wash, clear */
+    {34, 96, 96, 49, 32, 0xa98e3b45},  /* block_world, -, -, player, plain, clear */
+    {39, 96, 96, 49, 32, 0x096c9a11},  /* kitchen, ball, collide, zoom, plain, clear */
+    {41, 128, 80, 1, 0, 0x0618434b},   /* coffee_cup, pirate_ship, sail, static, ink_wash, clear */
+    {49, 128, 80, 1, 0, 0xcb8a5a9a},   /* desert, cylinder, slide, static, plain, clear */
+    {51, 96, 96, 49, 32, 0x132beb3d},  /* block_world, ball, stand, player, plain, snow */
+    {59, 128, 80, 33, 22, 0x7ae7cdcd}, /* desert, corgi, run, orbit, plain, clear */
+    {63, 80, 128, 17, 11, 0xe70146a2}, /* meadow, ball, bounce, static, plain, clear */
+    {65, 80, 128, 17, 11, 0xc77d6ede}, /* neon_street, red_coat_woman, walk, follow, plain, clear */
+    {68, 128, 80, 1, 0, 0x6cc19cdd},   /* meadow, lantern, stand, static, ink_wash, clear */
+    {69, 80, 128, 17, 11, 0xa0de9031}, /* beach, cone, fall, zoom, plain, clear */
+    {81, 96, 96, 49, 32, 0x7fa7f62f},  /* block_world, -, -, player, plain, clear */
+    {82, 128, 80, 33, 22, 0x593584ae}, /* snow_village, person, stand, pan, plain, clear */
+    {88, 80, 128, 17, 11, 0xa3441c5f}, /* block_world, bird, fly, truck, plain, fog */
+    {88, 128, 80, 33, 22, 0x3a257cde}, /* block_world, bird, fly, truck, plain, fog */
+    {89, 96, 96, 49, 32, 0x1cf272c5},  /* block_world, -, -, player, black_white, clear */
+    {90, 128, 80, 33, 22, 0xe7d40c5a}, /* snow_village, cone, stand, tilt, plain, snow */
+    {92, 80, 128, 17, 11, 0xb0182fc3}, /* coffee_cup, pirate_ship, battle, static, clay, clear */
+    {93, 80, 128, 17, 11, 0x06e38daa}, /* snow_village, person, walk, follow, plain, snow */
+    {100, 80, 128, 17, 11, 0x9311b572}, /* desert, person, jump, dolly, plain, clear */
+    {105, 96, 96, 49, 32, 0x486664ac},  /* beach, ball, throw, static, ink_wash, clear */
+    {110, 96, 96, 49, 32, 0x86a49622},  /* meadow, cube, fall, static, plain, clear */
+    {118, 128, 80, 33, 22, 0x4b7ac6e1}, /* neon_street, corgi, jump, pan, plain, clear */
+    {119, 128, 80, 33, 22, 0x4e4dbb9a}, /* beach, -, -, crane, plain, clear */
+    {122, 128, 80, 1, 0, 0x0b4ef83b},   /* meadow, tree, stand, static, clay, clear */
+    {124, 80, 128, 17, 11, 0x12577490}, /* desert, ball, bounce, crane, plain, clear */
+    {126, 96, 96, 49, 32, 0x12561da6},  /* snow_village, car, slide, zoom, plain, clear */
     {127, 96, 96, 49, 32, 0x00cf3929},  /* block_world, lantern, stand, player, clay, clear */
-    {131, 128, 80, 1, 0, 0x3060abe4},   /* beach, ball, roll, static, plain, clear */
-    {141, 128, 80, 33, 22, 0x2fbb022c}, /* coffee_cup, pirate_ship, spin, tilt, plain, clear */
-    {142, 128, 80, 1, 0, 0x7e05a736},   /* meadow, tree, stand, static, plain, rain */
-    {153, 96, 96, 49, 32, 0xfe9beacd},  /* sea, bird, stand, zoom, black_white, clear */
-    {154, 128, 80, 1, 0, 0xc2f223c0},   /* neon_street, pixel_art, fog */
-    {159, 96, 96, 49, 32, 0xce5b826f},  /* meadow, red_coat_woman, leave, static, plain, clear */
-    {160, 80, 128, 17, 11, 0xfe4d893c}, /* beach, ball, bounce, static, plain, clear */
+    {128, 128, 80, 33, 22, 0xac5167f7}, /* beach, cylinder, slide, dolly, plain, rain */
+    {138, 96, 96, 49, 32, 0x840bfc7e},  /* studio, canvas, painted, static, clay, clear */
+    {148, 96, 96, 49, 32, 0x7da2c733},  /* sea, sailboat, stand, static, black_white, rain */
+    {148, 128, 80, 33, 22, 0x4f1eee84}, /* sea, sailboat, stand, static, black_white, rain */
+    {153, 80, 128, 17, 11, 0x49516513}, /* sea, pirate_ship, sail, dolly, black_white, clear */
 };
 
 static void bytes_are_the_golden_ones_on_every_compiler(void) {
@@ -292,7 +294,7 @@ static void a_loop_ends_where_it_begins(void) {
 }
 
 static int has_views(const struct scene *s) {
-    return s->n_view > 1 && s->cam.kind == WORLD_CAMERA_STATIC;
+    return s->n_view > 1 && s->n_ent && s->cam.kind == WORLD_CAMERA_STATIC;
 }
 
 /* Each part of a split picture is the picture of its own scene, and both show the hero. */
@@ -452,8 +454,8 @@ static void training_never_sees_a_held_out_pair(void) {
     held.split = WORLD_SPLIT_HELD_OUT;
     for (uint64_t seed = 0; seed < 6000; seed++) {
         struct scene a = scene_of(seed, &wide), b = scene_of(seed, &held);
-        pairs[0][a.ent[0].colour][a.ent[0].cls]++;
-        pairs[1][b.ent[0].colour][b.ent[0].cls]++;
+        if (a.n_ent) pairs[0][a.ent[0].colour][a.ent[0].cls]++;
+        if (b.n_ent) pairs[1][b.ent[0].colour][b.ent[0].cls]++;
     }
     for (int c = 0; c < WORLD_COLOUR_COUNT; c++)
         for (int k = 0; k < WORLD_CLASS_COUNT; k++) {
@@ -471,7 +473,7 @@ static void the_hero_is_in_the_picture_and_large_enough(void) {
     int small = 0, n = wide.W * wide.H;
     for (uint64_t seed = 7000; seed < 7200; seed++) {
         struct scene s = scene_of(seed, &wide);
-        if (s.cam.kind == WORLD_CAMERA_PLAYER) continue; /* may look away */
+        if (!s.n_ent || s.cam.kind == WORLD_CAMERA_PLAYER) continue; /* may look away */
         world_render(&s, s.has_wall ? 0 : 16, NULL, p->ids, NULL, NULL);
         small += count_id(p->ids, n, WORLD_ID_ENTITY) < n / 60;
     }

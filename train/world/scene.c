@@ -126,9 +126,10 @@ static const struct hero_row {
     unsigned envs, classes, actions, cameras;
     unsigned second_classes;
     int second, snow;
+    int empty; /* chance that nothing but the place is seen */
 } heroes[WORLD_HERO_COUNT] = {
 #define K(name) BIT(WORLD_CAMERA_##name)
-    [WORLD_HERO_FREE] = {56, 0, 0, 0, 0, 0, 30, ANY},
+    [WORLD_HERO_FREE] = {56, 0, 0, 0, 0, 0, 30, ANY, 7},
     [WORLD_HERO_RED_COAT] = {7, BIT(E(NEON_STREET)), C(RED_COAT_WOMAN), A(WALK),
                              K(STATIC) | K(FOLLOW) | K(DOLLY) | K(TRUCK), C(LANTERN) | C(CAR), 20,
                              0},
@@ -138,7 +139,7 @@ static const struct hero_row {
                                0, 100},
     [WORLD_HERO_COAST_FLIGHT] = {3, BIT(E(BEACH)) | BIT(E(SEA)),
                                  C(BIRD) | C(SAILBOAT) | C(PIRATE_SHIP), 0,
-                                 K(FPV) | K(CRANE) | K(ORBIT) | K(FOLLOW), 0, 0, 0},
+                                 K(FPV) | K(CRANE) | K(ORBIT) | K(FOLLOW), 0, 0, 0, 45},
     [WORLD_HERO_BLOCK_PLAYER] = {13, BIT(E(BLOCK_WORLD)), 0, 0, K(PLAYER), 0, 0, ANY},
     [WORLD_HERO_PAINTER] = {4, BIT(E(STUDIO)), C(CANVAS), A(PAINTED),
                             K(STATIC) | K(DOLLY) | K(ZOOM), 0, 0, 0},
@@ -348,7 +349,7 @@ static int can_loop(const struct scene *s) {
 
 /* Large pixels show one thing well, and nothing small. */
 static int is_too_fine(const struct scene *s) {
-    return s->n_ent != 1 || s->cam.kind == WORLD_CAMERA_PLAYER ||
+    return s->n_ent > 1 || s->cam.kind == WORLD_CAMERA_PLAYER ||
            s->ent[0].action == WORLD_ACTION_BEHIND || s->ent[0].action == WORLD_ACTION_BATTLE;
 }
 
@@ -386,6 +387,13 @@ static int choose_player(struct scene *s, struct num_rng *r) {
     return 1;
 }
 
+/* A place, and nobody in it. */
+static int choose_view(struct scene *s, struct num_rng *r, const struct hero_row *h) {
+    if (!choose_camera(s, r, h)) return 0;
+    choose_form(s, r);
+    return 1;
+}
+
 /* Draws what is in the scene; 0 when the choices do not go together. */
 static int choose(struct scene *s, struct num_rng *r, enum world_hero only) {
     int weights[WORLD_HERO_COUNT], cls, action;
@@ -397,6 +405,7 @@ static int choose(struct scene *s, struct num_rng *r, enum world_hero only) {
     choose_place(s, r, &heroes[s->hero]);
     s->style = (uint8_t)pick_weight(r, style_weights, WORLD_STYLE_COUNT, ~0u);
     if (s->hero == WORLD_HERO_BLOCK_PLAYER) return choose_player(s, r);
+    if (num_int(r, 100) < heroes[s->hero].empty) return choose_view(s, r, &heroes[s->hero]);
     mask = places[s->env].classes & (heroes[s->hero].classes ? heroes[s->hero].classes : ~0u);
     if (!mask) return 0;
     cls = pick_weight(r, class_weights, WORLD_CLASS_COUNT, mask);
@@ -518,6 +527,16 @@ static void frame(struct scene *s, struct num_rng *r, struct room *m) {
     m->dist = m->view_h * .5f / tan_half;
 }
 
+/* Without a thing the camera stands as for one of usual size. */
+static struct room room_of_view(struct scene *s, struct num_rng *r) {
+    float aspect = (float)s->W / (float)s->H;
+    struct room m = {.height = 1.6f, .half = 1, .view_h = num_range(r, 3.2f, 4.2f)};
+    s->cam.tan_half = aspect < 1 ? .36f * sqrtf(1 / aspect) : .36f;
+    m.view_w = m.view_h * aspect;
+    m.dist = m.view_h * .5f / s->cam.tan_half;
+    return m;
+}
+
 /* A fortieth of the width per frame at 12 fps, and never out of the picture unless followed. */
 static void set_speed(struct scene *s, struct num_rng *r, const struct room *m) {
     struct world_entity *e = &s->ent[0];
@@ -592,14 +611,14 @@ static void place_collision(struct scene *s, const struct room *m) {
 static int place_wall(struct scene *s, const struct room *m) {
     struct world_entity *e = &s->ent[0];
     float back = shape_of((enum world_class)e->cls)->half_z * e->scale + .35f;
-    float half = m->half * 1.08f * (m->dist - back) / m->dist, reach = 2.15f * m->half;
+    float half = m->half * 1.12f * (m->dist - back) / m->dist, reach = 2.15f * m->half;
     float most = .18f * m->view_w * path_seconds(s);
     reach = num_min(reach, num_min(most, .5f * m->view_w - .6f * m->half));
     if (reach < 1.25f * m->half) return 0;
     e->speed = 2 * reach / path_seconds(s);
     s->has_wall = 1;
     s->wall_half[0] = half;
-    s->wall_half[1] = .54f * m->height;
+    s->wall_half[1] = .57f * m->height;
     s->wall_half[2] = .1f;
     s->wall_pos[0] = 0;
     s->wall_pos[1] = s->wall_half[1];
@@ -690,6 +709,13 @@ static int place_all(struct scene *s, struct num_rng *r) {
     for (int i = 0; i < s->n_ent; i++) {
         give_motion(s, r, &s->ent[i]);
         turn(r, &s->ent[i]);
+    }
+    if (s->n_ent == 0) {
+        m = room_of_view(s, r);
+        place_camera(s, r, &m);
+        s->cam.eye[1] = num_range(r, 1.1f, 1.8f) + (s->cam.kind == WORLD_CAMERA_FPV ? .6f : 0);
+        s->cam.at[1] = s->cam.eye[1] - num_range(r, -.1f, .5f); /* half of it is sky */
+        return 1;
     }
     frame(s, r, &m);
     set_speed(s, r, &m);
