@@ -94,8 +94,8 @@ static bool is_size(struct resize_size s) {
            s.height <= RESIZE_SIDE_MAX;
 }
 
-/* On which side is done first the result depends, by a rounding. This is the rule of Pillow 13, found
- * by trial (1500 pictures, no exception); older ones always did the rows first. */
+/* On which side is done first the result depends, by a rounding. This is the rule of Pillow 13,
+ * found by trial (1500 pictures, no exception); older ones always did the rows first. */
 static bool is_height_first(struct resize_size to, struct resize_size from) {
     int lost = from.height - to.height;
     return lost > 0 && lost > 2 * (from.width - to.width);

@@ -130,7 +130,7 @@ out:
 
 #define ENTRY(name, dtype, shape, from, to)                                                        \
     "\"" name "\":{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":[" from "," to "]" \
-                                                                                               "}"
+    "}"
 #define FP8 ENTRY("x.weight", "F8_E4M3", "[2,2]", "0", "4")
 
 static void scales_beside_8_bit_weights_are_applied(void) {
