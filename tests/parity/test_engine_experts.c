@@ -8,6 +8,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/engine.h"
+#include "engine/lora.h"
 #include "tests/lib/check.h"
 #include "tests/lib/temp.h"
 

@@ -17,7 +17,7 @@
 #include "common/base/mem.h"
 #include "tests/lib/check.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { IS_SANITIZED = 1 };
 #else
 enum { IS_SANITIZED = 0 };

@@ -21,9 +21,9 @@
 #define SYSCALL_MAX 0xffffffffu
 #endif
 
-/* AddressSanitizer reserves terabytes and looks at its own threads: it gets the limits of time and
+/* Sanitizers reserve terabytes and look at their own threads: they get the limits of time and
  * files, but neither memory limit nor filter. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { IS_SANITIZED = 1 };
 #else
 enum { IS_SANITIZED = 0 };
