@@ -202,7 +202,7 @@ static double window_bytes(const struct engine *e, const struct canvas *c) {
     int n_experts = e->folder.has_low_expert ? 2 : 1;
     double text = 2 * n_experts * dit_text_bytes(e->dit, ENGINE_TEXT_ROWS);
     double denoise = text + flow_bytes(e->dit, n, dims[1], dims[2]);
-    double decode = engine_decode_bytes(e, dims[1], dims[2]);
+    double decode = engine_decode_bytes(e, dims);
     if (n_windows > 1 && e->head != WINDOW_HEAD_ENCODE) return denoise + decode;
     return denoise > decode ? denoise : decode;
 }

@@ -1,6 +1,7 @@
 #include "engine/engine_encode.h"
 
 #include "common/base/mem.h"
+#include "engine/engine_decode.h"
 
 /* Gives made-up frames to the VAE. */
 struct encoding {
@@ -24,6 +25,32 @@ static enum err on_pixels(void *ctx, struct tensor *pixels, int64_t first, struc
     return ERR_OK;
 }
 
+static enum err go_on(void *ctx, struct fail *f) {
+    return engine_still_wanted(ctx, f);
+}
+
+/* Frames that are too big for the memory of the job go in tiles. */
+static enum err encode(struct engine *e, struct tensor *latent, struct encoding *c,
+                       struct fail *f) {
+    enum err rc = ERR_OK;
+    struct vae_shape all = {.T = latent->dim[0], .H = latent->dim[1], .W = latent->dim[2]};
+    struct pool_mark mark = pool_mark(&e->step);
+    struct vae_tile_opts o = vae_tile_default(e->vae);
+    struct vae_tile *tiles = NULL;
+
+    if (!engine_decode_is_tiled(e, VAE_ENCODE, latent->dim))
+        return vae_encode(e->vae, latent, &e->step, on_pixels, c, f);
+    engine_say(e, "engine.tiles", "frames are encoded in tiles: whole ones take too much memory");
+    o.go_on = go_on;
+    o.ctx = e;
+    TRY(vae_tile_open(&tiles, e->vae, VAE_ENCODE, &o, &all, &e->step, f));
+    TRY(vae_tile_encode(tiles, latent, on_pixels, c, f));
+out:
+    vae_tile_close(tiles);
+    pool_rewind(&e->step, mark);
+    return rc;
+}
+
 enum err engine_encode(struct engine *e, float *out, const struct engine_encode_in *in,
                        struct fail *f) {
     enum err rc = ERR_OK;
@@ -37,7 +64,7 @@ enum err engine_encode(struct engine *e, float *out, const struct engine_encode_
                      in->width / e->grid.factor_s, e->vae->config.z_dim, f));
     c.host = mem_take((size_t)e->grid.factor_t * frame, sizeof *c.host);
     if (!c.host) TRY(FAIL(f, ERR_NOMEM, "no memory for %d frames", e->grid.factor_t));
-    TRY(vae_encode(e->vae, &encoded, &e->step, on_pixels, &c, f));
+    TRY(encode(e, &encoded, &c, f));
     struct tensor wanted = tensor_rows(&encoded, in->n_skip, in->L - in->n_skip);
     op_download(&e->dev, out, &wanted);
     engine_tell(e, ENGINE_PHASE_ENCODE, n_frames, n_frames, c.started_ns);

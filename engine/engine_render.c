@@ -257,7 +257,8 @@ static enum err decode_ring(struct render *r, const struct tensor *latent, struc
     int64_t L = latent->dim[0];
     struct engine_decode_stream d = {0};
     TRY(pool_take(&e->host, &r->anchor, DTYPE_U8, 1, &(int64_t){bytes_of(&r->in->canvas)}, f));
-    TRY(engine_decode_open(&d, e, latent->dim[1], latent->dim[2], on_ring_frame, r, f));
+    int64_t dims[] = {L + RING_WARM_LATENTS, latent->dim[1], latent->dim[2], latent->dim[3]};
+    TRY(engine_decode_open(&d, e, dims, on_ring_frame, r, f));
     r->paces.pace[ENGINE_PHASE_DECODE].n_skipped = grid_pixel_frames(&e->grid, RING_WARM_LATENTS);
     for (int64_t i = -RING_WARM_LATENTS; i < L; i++) {
         struct tensor one = tensor_rows(latent, ((i % L) + L) % L, 1);
@@ -338,6 +339,7 @@ static enum err take_links(struct render *r, struct fail *f) {
     struct engine *e = r->engine;
     int64_t dims[4], H = r->fit.height, W = r->fit.width;
     engine_latent_dims(e, &r->fit, dims);
+    int64_t L = dims[0];
     if (e->head == WINDOW_HEAD_ENCODE) {
         int n = grid_pixel_frames(&e->grid, (int)r->plan.overlap);
         r->n_fade = n < e->grid.factor_t ? n : e->grid.factor_t;
@@ -346,7 +348,8 @@ static enum err take_links(struct render *r, struct fail *f) {
     dims[0] = r->plan.overlap;
     TRY(engine_take_host(e, &r->carried, 4, dims, f));
     TRY(pool_take(&e->host, &r->anchor, DTYPE_U8, 3, (int64_t[]){H, W, 3}, f));
-    TRY(engine_decode_open(&r->stream, e, dims[1], dims[2], on_stream_frame, r, f));
+    dims[0] = L;
+    TRY(engine_decode_open(&r->stream, e, dims, on_stream_frame, r, f));
     r->stream.n_total = r->fit.n_frames;
 out:
     return rc;

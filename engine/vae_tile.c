@@ -29,6 +29,7 @@ struct vae_tile {
     struct axis down, across;
     struct side from, to;
     struct pool *pool;
+    struct vae_tile_opts opts;
     struct vae_stream stream;
     int64_t n_frames;       /* of a segment, on the side of pixels */
     int64_t segment;        /* latents */
@@ -167,7 +168,7 @@ static void tiler_plan(struct vae_tile *t, struct vae *v, enum vae_direction dir
                        const struct vae_tile_opts *o, int64_t L, int64_t H, int64_t W) {
     struct side pixels = {v->config.factor_s, 3}, latents = {1, v->config.z_dim};
     bool is_decode = direction == VAE_DECODE;
-    *t = (struct vae_tile){.v = v, .direction = direction, .L = L};
+    *t = (struct vae_tile){.v = v, .direction = direction, .opts = *o, .L = L};
     t->down = axis_of(H, o);
     t->across = axis_of(W, o);
     t->from = is_decode ? latents : pixels;
@@ -288,6 +289,7 @@ static enum err run_segment(struct vae_tile *t, int64_t n, int64_t *n_frames, st
         TRY(begin_tile(t, tile, f));
         for (int64_t i = 0; i < n; i++) {
             int64_t chunk = vae_stream_frames(&t->stream, 1), n_out;
+            if (t->opts.go_on) TRY(t->opts.go_on(t->opts.ctx, f));
             cut(t, t->result, is_decode ? i : at, is_decode ? 1 : chunk, y, x);
             TRY(run_chunk(t, is_decode ? 1 : chunk, &n_out, f));
             blend(t, is_decode ? at : i, n_out, y, x);
@@ -333,7 +335,7 @@ enum err vae_tile_decode(struct vae_tile *t, const struct tensor *latent, vae_fr
     enum err rc = ERR_OK;
     int64_t n_frames = 0;
     ASSERT(t->direction == VAE_DECODE && latent->dim[1] == t->down.total &&
-           latent->dim[2] == t->across.total);
+           latent->dim[2] == t->across.total && t->n_latents + latent->dim[0] <= t->L);
     for (int64_t at = 0, n; at < latent->dim[0]; at += n) {
         n = latent->dim[0] - at < t->segment ? latent->dim[0] - at : t->segment;
         struct tensor part = tensor_rows(latent, at, n);
@@ -373,7 +375,7 @@ enum err vae_tile_encode(struct vae_tile *t, struct tensor *latent, vae_pixels_f
     enum err rc = ERR_OK;
     int64_t n_frames = 0;
     ASSERT(t->direction == VAE_ENCODE && latent->dim[1] == t->down.total &&
-           latent->dim[2] == t->across.total);
+           latent->dim[2] == t->across.total && t->n_latents + latent->dim[0] <= t->L);
     for (int64_t at = 0, n; at < latent->dim[0]; at += n) {
         n = latent->dim[0] - at < t->segment ? latent->dim[0] - at : t->segment;
         struct tensor part = tensor_rows(latent, at, n);

@@ -15,6 +15,9 @@
 struct vae_tile_opts {
     int64_t tile, stride; /* sides of a tile and the greatest step between tiles, in latents */
     int64_t segment;      /* latents that a tile runs before the next one begins */
+    /* Asked before every latent of every tile; anything but ERR_OK ends the call. Or NULL. */
+    enum err (*go_on)(void *ctx, struct fail *f);
+    void *ctx;
 };
 
 struct vae_tile; /* one clip in one direction, like a stream */
