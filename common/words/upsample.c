@@ -95,9 +95,9 @@ static void fill_place(struct maker *m) {
     s->time = (uint8_t)said_or(p->time, places[s->env].time);
     s->weather = (uint8_t)said_or(p->weather, WORLD_WEATHER_CLEAR);
     s->style = (uint8_t)said_or(p->style, WORLD_STYLE_PLAIN);
-    s->is_loop = is_said(p->is_loop);
+    s->is_loop = (uint8_t)is_said(p->is_loop);
     s->n_view = is_said(p->views) ? (uint8_t)p->views : 1;
-    s->has_wall = is_said(p->has_wall);
+    s->has_wall = (uint8_t)is_said(p->has_wall);
 }
 
 /* ---- the things ---- */
