@@ -13,6 +13,8 @@ tests/golden/
     experts        two transformers, WanPipeline's latents with guidance
     clip           CLIPVisionModel and CLIPImageProcessor
     conditions     what the pipelines of VACE and I2V put together around the VAE
+    pipelines      transformers for the other parts of tests/golden/mini, and the latents of the whole I2V, FLF2V and VACE
+                   pipelines with the noise, the words and the picture of dump_golden_pipeline.py
     names          original names and diffusers names, one pair a line
 All inputs f32, channels last; weights rounded to bf16 before they are used. Tolerances stand in the tests.
 """
@@ -31,6 +33,7 @@ from safetensors.torch import load_file, save_file
 from transformers import CLIPVisionConfig, CLIPVisionModel
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+import dump_golden_pipeline as whole
 from dump_golden import ROOT, SHAPE, TEXT_ROWS, last, randomise, scheduler
 
 BASE = dict(patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=16, in_channels=4, out_channels=4, text_dim=12,
@@ -292,6 +295,66 @@ def dump_conditions():
     write("conditions", io)
 
 
+def vision_model():
+    folder = os.path.join(ROOT, "clip")
+    with open(os.path.join(folder, "config.json")) as f:
+        model = CLIPVisionModel(CLIPVisionConfig(**{k: v for k, v in json.load(f).items() if k != "_class_name"})).eval()
+    tensors = {k.removeprefix("vision_model."): v.float() for k, v in load_file(os.path.join(folder, "model.safetensors")).items()}
+    tensors.pop("embeddings.position_ids")
+    model.load_state_dict(tensors)
+    return model
+
+
+def dump_pipelines():
+    s = whole.SETTINGS["mini"]
+    base = whole.load(whole.MINI)
+    c, text_dim = base.vae.config, base.text_encoder.config.d_model
+    L, h, w = (s["frames"] - 1) // 4 + 1, s["height"] // 16, s["width"] // 16
+    noise = whole.normals(whole.SEED, whole.STREAM_LATENT, L * h * w * c.z_dim).view(L, h, w, c.z_dim)
+    words, negative = base.encode_prompt(s["prompt"], s["negative"], max_sequence_length=512)
+    options = dict(prompt_embeds=words, negative_prompt_embeds=negative, height=s["height"], width=s["width"], output_type="latent",
+                   num_frames=s["frames"], num_inference_steps=s["steps"], guidance_scale=s["guidance"],
+                   latents=noise.permute(3, 0, 1, 2)[None])
+    parts = dict(tokenizer=base.tokenizer, text_encoder=base.text_encoder, vae=base.vae)
+    sizes = dict(patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, out_channels=c.z_dim, text_dim=text_dim,
+                 freq_dim=32, ffn_dim=40, num_layers=2)
+    pixels = whole.image(s["width"], s["height"])
+    first, end = Image.fromarray(pixels), Image.fromarray(255 - pixels)
+    io = {}
+
+    def make(name, kind, seed, **more):
+        model = kind(**sizes, **more).eval()
+        randomise(model, seed)
+        kind(**sizes, **more).bfloat16().save_pretrained(os.path.join(ROOT, "pipelines", name))
+        save_file({k: v.bfloat16().contiguous() for k, v in model.state_dict().items()},
+                  os.path.join(ROOT, "pipelines", name, "diffusion_pytorch_model.safetensors"))
+        return model
+
+    for i, (name, rows, other) in enumerate((("i2v", None, None), ("flf", 10, end))):
+        model = make(name, WanTransformer3DModel, 300 + i, in_channels=2 * c.z_dim + 4, image_dim=32, added_kv_proj_dim=24,
+                     pos_embed_seq_len=rows)
+        pipe = WanImageToVideoPipeline(**parts, scheduler=scheduler("unipc", 3.0), transformer=model, image_encoder=vision_model(),
+                                       image_processor=CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}))
+        pipe.set_progress_bar_config(disable=True)
+        io[name] = last(pipe(image=first, last_image=other, **options).frames)
+    model = make("vace", WanVACETransformer3DModel, 310, in_channels=c.z_dim, vace_layers=[0, 1], vace_in_channels=2 * c.z_dim + 256)
+    pipe = WanVACEPipeline(**parts, scheduler=scheduler("unipc", 3.0), transformer=model)
+    pipe.vae_scale_factor_spatial = 16  # the class counts the levels of a 2.1 VAE
+    pipe.set_progress_bar_config(disable=True)
+    video = np.full((s["frames"], s["height"], s["width"], 3), 0.5, np.float32)
+    mask = np.ones((s["frames"], s["height"], s["width"], 1), np.float32)
+    for i in range(5):  # a head of five frames: the picture moving to the right
+        video[i], mask[i] = np.roll(pixels, 3 * i, 1) / 255, 0
+    io["vace_head"] = last(pipe(video=video[None], mask=mask[None], **options).frames)
+    for i in range(s["frames"]):  # all is known but for a rectangle
+        video[i], mask[i] = np.roll(pixels, 3 * i, 1) / 255, 0
+        video[i, 16:40, 24:72], mask[i, 16:40, 24:72] = 0.5, 1
+    io["vace_region"] = last(pipe(video=video[None], mask=mask[None], **options).frames)
+    for name, v in io.items():
+        print(f"pipelines {name}: sd {v.std():.3f}")
+    write("pipelines", io)
+
+
 def dump_names():
     """Names of the 2.1 VAE and of the text encoder; those of transformers are tried by dit_pair and dit_vace."""
     lines = []
@@ -325,6 +388,7 @@ if __name__ == "__main__":
         dump_experts()
         dump_clip()
         dump_conditions()
+        dump_pipelines()
         dump_names()
     for folder, _, files in os.walk(ROOT):
         for name in files:
