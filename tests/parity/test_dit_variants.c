@@ -332,6 +332,33 @@ static void lora_arguments_are_a_file_and_a_scale(void) {
     }
 }
 
+/* Loading with a LoRA, every allocation failing in turn (every few, to be quick). */
+static void failed_allocations_leave_nothing_behind(void) {
+    struct device dev;
+    struct fail f = {0};
+    enum err rc = ERR_NOMEM;
+    CHECK_OK(device_open(&dev, "ref", &(struct device_opts){0}, &f), &f);
+    int64_t before = mem_alive();
+    for (int64_t nth = 1; rc != ERR_OK && nth < 20000; nth += nth < 40 ? 1 : 13) {
+        struct pool pool;
+        struct lora *lora = NULL;
+        struct dit *dit = NULL;
+        struct lora_source source = {"tests/golden/lora/wan.safetensors", 1};
+        pool_make(&pool, &dev, 1 << 20, 1 << 26);
+        mem_fail_nth(nth);
+        rc = lora_open(&lora, &source, 1, NULL);
+        if (rc == ERR_OK) rc = dit_open(&dit, &dev, &pool, "tests/golden/dit_patch", lora, NULL);
+        mem_fail_nth(0);
+        CHECK(rc == ERR_OK || rc == ERR_NOMEM);
+        dit_close(dit);
+        lora_close(lora);
+        pool_free(&pool);
+        CHECK_INT(mem_alive(), before);
+    }
+    CHECK_INT(rc, ERR_OK);
+    device_close(&dev);
+}
+
 static void lora_lists_have_commas(void) {
     struct lora_list l;
     struct fail f = {0};
@@ -360,5 +387,6 @@ static const struct test tests[] = {
     TEST(a_lora_of_another_model_is_refused_by_name_and_shapes),
     TEST(lora_arguments_are_a_file_and_a_scale),
     TEST(lora_lists_have_commas),
+    TEST(failed_allocations_leave_nothing_behind),
 };
 TEST_MAIN(tests)
