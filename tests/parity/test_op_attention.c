@@ -95,8 +95,10 @@ static void compare(const char *what, const char *isa, const struct tensor *got,
         error += d * d, length += w * w;
     }
     double relative = length > 0 ? sqrt(error / length) : 0;
-    printf("     %-24s %-10s %-4s %-14s error %.2e of %.2e, all %.2e\n", what, isa,
-           tensor_dtype_name(got->dtype), tensor_shape_text(want, shape), worst, limit, relative);
+    char name[48];
+    snprintf(name, sizeof name, "%s%s", what, is_half ? ", bf16" : "");
+    printf("     %-28s %-10s %-14s all %.2e error %.2e of %.2e\n", name, isa,
+           tensor_shape_text(want, shape), relative, worst, limit);
     CHECK_NEAR(worst, 0, limit);
     if (is_half && tensor_count(want) > 256) CHECK_NEAR(relative, 0, together);
 }
