@@ -158,16 +158,24 @@ void cpu_volume_dup_up_add(struct cpu_pool *pool, struct tensor *out, const stru
     run_rows(pool, &w, out, dup_row);
 }
 
-/* The mean of the values first .. first+n-1 of a cell, channel slowest. */
+/* The mean of the values first .. first+n-1 of a cell, which is [C,ft,fs,fs]. */
 static float mean(const struct walk *r, int64_t t, int64_t h, int64_t w, int64_t first, int64_t n) {
     const struct tensor *x = r->x;
-    int64_t cell = r->ft * r->fs * r->fs;
+    int64_t H = x->dim[1], W = x->dim[2], C = x->dim[3], fs = r->fs, ft = r->ft;
+    int64_t z = first % fs, y = first / fs % fs, a = first / (fs * fs) % ft;
+    int64_t c = first / (fs * fs * ft);
     double sum = 0;
-    for (int64_t g = first; g < first + n; g++) {
-        int64_t from = t * r->ft + g % cell / (r->fs * r->fs) - r->n;
-        int64_t y = h * r->fs + g / r->fs % r->fs, z = w * r->fs + g % r->fs;
-        int64_t place = (from * x->dim[1] + y) * x->dim[2] + z;
-        if (from >= 0) sum += (double)backend_host_get(x, place * x->dim[3] + g / cell);
+    for (int64_t g = 0; g < n; g++) {
+        int64_t from = t * ft + a - r->n;
+        if (from >= 0)
+            sum += (double)backend_host_get(x, ((from * H + h * fs + y) * W + w * fs + z) * C + c);
+        if (++z < fs) continue;
+        z = 0;
+        if (++y < fs) continue;
+        y = 0;
+        if (++a < ft) continue;
+        a = 0;
+        c++;
     }
     return (float)(sum / (double)n);
 }
@@ -201,20 +209,32 @@ static int64_t patch_first(const struct patch *p, int64_t C, int64_t t, int64_t 
     }
 }
 
+static void move_f32(float *volume, float *cell, int64_t C, int64_t step, bool to_cells) {
+    for (int64_t c = 0; c < C; c++)
+        if (to_cells)
+            cell[c * step] = volume[c];
+        else
+            volume[c] = cell[c * step];
+}
+
 /* One row of the volume; `to_cells` says which way the numbers flow. */
 static void patch_row(const struct tensor *volume, const struct tensor *cells,
                       const struct patch *p, int64_t row, bool to_cells) {
     int64_t H = volume->dim[1], W = volume->dim[2], C = volume->dim[3];
     int64_t t = row / H, h = row % H, cell = C * p->t * p->h * p->w, step;
+    bool is_f32 = volume->dtype == DTYPE_F32 && cells->dtype == DTYPE_F32;
     for (int64_t w = 0; w < W; w++) {
         int64_t from = (row * W + w) * C;
         int64_t to = ((t / p->t * (H / p->h) + h / p->h) * (W / p->w) + w / p->w) * cell;
         to += patch_first(p, C, t % p->t, h % p->h, w % p->w, &step);
-        for (int64_t c = 0; c < C; c++)
-            if (to_cells)
-                backend_host_set(cells, to + c * step, backend_host_get(volume, from + c));
-            else
-                backend_host_set(volume, from + c, backend_host_get(cells, to + c * step));
+        if (is_f32)
+            move_f32((float *)volume->data + from, (float *)cells->data + to, C, step, to_cells);
+        else
+            for (int64_t c = 0; c < C; c++)
+                if (to_cells)
+                    backend_host_set(cells, to + c * step, backend_host_get(volume, from + c));
+                else
+                    backend_host_set(volume, from + c, backend_host_get(cells, to + c * step));
     }
 }
 
