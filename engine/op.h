@@ -167,9 +167,9 @@ void op_fill(struct device *dev, struct tensor *out, float value);
 
 /* Weights of products and convolutions are packed once, when they are loaded. op_packed() turns the
  * logical shape of *w into what the device keeps and says how many bytes to take for w->data;
- * op_pack() fills it, rows in order, OP_PACK_ROWS at a time but for the last ones. A device that
- * packs nothing keeps f32 rows. Before op_packed(), w->dtype is I8 for weights that may become that
- * when the device's precision asks for it; any other type says nothing. */
+ * op_pack() fills it, rows in order, a multiple of OP_PACK_ROWS at a time but for the last. A
+ * device that packs nothing keeps f32 rows. Before op_packed(), w->dtype is I8 for weights that may
+ * become that when the device's precision asks for it; any other type says nothing. */
 enum { OP_PACK_ROWS = 64 };
 size_t op_packed(struct device *dev, struct tensor *w);
 void op_pack(struct device *dev, struct tensor *w, const float *rows, int64_t first, int64_t n);

@@ -414,11 +414,14 @@ bool safetensors_is_real(const struct safetensors_entry *e) {
 /* Short values lie at the end of `out` and grow to floats from the front: the one that is written
  * never reaches one that is still to be read. */
 static void widen(float *out, const char *halves, int64_t n, enum dtype dtype) {
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t h;
-        memcpy(&h, halves + (size_t)i * sizeof h, sizeof h);
-        float v = dtype == DTYPE_BF16 ? half_bf16(h) : half_f16(h);
-        memcpy(out + i, &v, sizeof v);
+    uint16_t part[256]; /* apart from `out`, so that a whole vector is widened at once */
+    for (int64_t at = 0; at < n; at += COUNT_OF(part)) {
+        int64_t m = n - at < COUNT_OF(part) ? n - at : COUNT_OF(part);
+        memcpy(part, halves + (size_t)at * sizeof *part, (size_t)m * sizeof *part);
+        for (int64_t i = 0; dtype == DTYPE_BF16 && i < m; i++)
+            out[at + i] = half_bf16(part[i]);
+        for (int64_t i = 0; dtype != DTYPE_BF16 && i < m; i++)
+            out[at + i] = half_f16(part[i]);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "common/base/str.h"
 
 enum { PROBLEMS_BYTES_MAX = 1 << 20, PROBLEMS_SAID_MAX = 64, FORM_MASK = WEIGHT_OPTIONAL - 1 };
+enum { PACK_VALUES = 1 << 20 }; /* that many are read at once: enough to share out among threads */
 
 enum err weights_open(struct weights *w, struct device *dev, struct pool *pool, const char *folder,
                       const char *stem, struct fail *f) {
@@ -68,11 +69,14 @@ static struct tensor form_shape(const struct safetensors_entry *e, int form) {
 
 /* Weights that are not numbers are suspicious but not forbidden: the velocity is checked anyway. */
 static void warn_infinite(const struct weights *w, const float *v, size_t n, const char *name) {
-    float sum = 0;
+    uint32_t is_bad = 0;
     char line[512];
-    for (size_t i = 0; i < n; i++)
-        sum += v[i] * 0.0f;
-    if (sum == 0.0f || !w->dev->say) return;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, v + i, sizeof bits);
+        is_bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    if (!is_bad || !w->dev->say) return;
     snprintf(line, sizeof line, "%.200s: %.200s holds values that are not numbers", w->folder,
              name);
     w->dev->say(w->dev->say_ctx, "weights.infinite", line);
@@ -173,8 +177,10 @@ static enum err load_packed(struct weights *w, struct tensor *out,
     int64_t bytes = (int64_t)op_packed(w->dev, &want);
     TRY(pool_take(w->pool, &room, DTYPE_U8, 1, &bytes, f));
     want.data = room.data;
-    for (int64_t first = 0; first < want.dim[0]; first += OP_PACK_ROWS) {
-        int64_t n = want.dim[0] - first < OP_PACK_ROWS ? want.dim[0] - first : OP_PACK_ROWS;
+    int64_t row = want.dim[0] ? tensor_count(&want) / want.dim[0] : 0;
+    int64_t step = (PACK_VALUES / (row + 1) / OP_PACK_ROWS + 1) * OP_PACK_ROWS;
+    for (int64_t first = 0; first < want.dim[0]; first += step) {
+        int64_t n = want.dim[0] - first < step ? want.dim[0] - first : step;
         float *rows = NULL;
         TRY(read_rows(w, e, &want, form, skipped + first, n, &rows, f));
         op_pack(w->dev, &want, rows, first, n);

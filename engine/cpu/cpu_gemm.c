@@ -1,10 +1,9 @@
 #include "engine/cpu/cpu_gemm.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "common/base/assert.h"
-#include "engine/half.h"
+#include "engine/cpu/cpu_gemm_pack.h"
 
 /* A stretch of K, so long that sums are rarely stored, and short enough that its rows of x and two
  * panels of its weights stay in a second-level cache of 1 MiB. Tiles are 120 x 256. */
@@ -60,87 +59,6 @@ const struct cpu_gemm_kind *cpu_gemm_find(enum dtype dtype, const char *isa) {
         if (kinds[i].kind->dtype == dtype && kinds[i].level <= level && kinds[i].is_there())
             return kinds[i].kind;
     return NULL;
-}
-
-static int64_t group_of(const struct cpu_gemm_kind *kind) {
-    return 4 / (int64_t)tensor_dtype_bytes(kind->dtype);
-}
-
-static int64_t round_up(int64_t n, int64_t to) {
-    return (n + to - 1) / to * to;
-}
-
-/* Words of one row. */
-static int64_t words_of(const struct cpu_gemm_kind *kind, int64_t K) {
-    return (K + group_of(kind) - 1) / group_of(kind);
-}
-
-/* i8 weights are followed by the scale and the sum of each row. */
-static size_t panels_bytes(const struct cpu_gemm_kind *kind, int64_t O, int64_t K) {
-    return (size_t)(round_up(O, kind->nr) * words_of(kind, K)) * sizeof(uint32_t);
-}
-
-size_t cpu_gemm_packed_bytes(const struct cpu_gemm_kind *kind, int64_t O, int64_t K) {
-    size_t tail = kind->dtype == DTYPE_I8 ? sizeof(float) + sizeof(int32_t) : 0;
-    return panels_bytes(kind, O, K) + (size_t)round_up(O, kind->nr) * tail;
-}
-
-static uint32_t word_at(const struct cpu_gemm_kind *kind, const float *row, int64_t K,
-                        int64_t word) {
-    uint32_t bits;
-    if (kind->dtype == DTYPE_F32) {
-        memcpy(&bits, row + word, sizeof bits);
-        return bits;
-    }
-    bits = half_to_bf16(row[2 * word]);
-    if (2 * word + 1 < K) bits |= (uint32_t)half_to_bf16(row[2 * word + 1]) << 16;
-    return bits;
-}
-
-/* Rows of i8 weights are symmetric: w = scale * i8, the largest is 127. */
-static void pack_i8(uint32_t *to, int64_t nr, const float *row, int64_t K, float *scale,
-                    int32_t *total) {
-    float most = 0;
-    for (int64_t k = 0; k < K; k++)
-        most = fabsf(row[k]) > most ? fabsf(row[k]) : most;
-    *scale = most > 0 ? most / 127.0f : 1.0f;
-    *total = 0;
-    for (int64_t k = 0; k < K; k += 4, to += nr) {
-        uint32_t word = 0;
-        for (int64_t i = 0; i < 4 && k + i < K; i++) {
-            int32_t level = (int32_t)lrintf(row[k + i] / *scale);
-            *total += level;
-            word |= (uint32_t)(uint8_t)level << 8 * i;
-        }
-        *to = word;
-    }
-}
-
-static void pack_rows_i8(const struct cpu_gemm_kind *kind, void *packed, int64_t O, int64_t K,
-                         const float *rows, int64_t first, int64_t n) {
-    int64_t n_words = words_of(kind, K), nr = kind->nr;
-    float *scale = (float *)(void *)((char *)packed + panels_bytes(kind, O, K));
-    int32_t *total = (int32_t *)(scale + round_up(O, nr));
-    int64_t end = first + n == O ? round_up(O, nr) : first + n;
-    for (int64_t o = first; o < end; o++)
-        pack_i8((uint32_t *)packed + o / nr * nr * n_words + o % nr, nr,
-                rows + (o < O ? (o - first) * K : 0), o < O ? K : 0, scale + o, total + o);
-}
-
-void cpu_gemm_pack(const struct cpu_gemm_kind *kind, void *packed, int64_t O, int64_t K,
-                   const float *rows, int64_t first, int64_t n) {
-    if (kind->dtype == DTYPE_I8) {
-        pack_rows_i8(kind, packed, O, K, rows, first, n);
-        return;
-    }
-    int64_t n_words = words_of(kind, K), nr = kind->nr;
-    int64_t end = first + n == O ? round_up(O, nr) : first + n;
-    for (int64_t o = first; o < end; o++) {
-        uint32_t *to = (uint32_t *)packed + o / nr * nr * n_words + o % nr;
-        const float *row = rows + (o - first) * K;
-        for (int64_t k = 0; k < n_words; k++)
-            to[k * nr] = o < O ? word_at(kind, row, K, k) : 0;
-    }
 }
 
 /* One product, or a stretch of its rows. */
@@ -212,7 +130,7 @@ static struct cpu_gemm_out place(const struct tile *t, int64_t sliver, int64_t p
 static void take_cut_word(const struct gemm *g, struct cpu_gemm_step *s, int64_t n_rows,
                           int64_t n_vecs) {
     char word[CPU_GEMM_ROWS][4] = {{0}};
-    int64_t group = group_of(g->kind);
+    int64_t group = cpu_gemm_pack_group(g->kind);
     for (int64_t i = 0; i < n_rows; i++)
         memcpy(word[i], s->x + i * s->x_stride + s->n_words * 4,
                (size_t)(g->K % group * 4 / group));
@@ -230,7 +148,7 @@ static void run_panel(const struct tile *t, int64_t p, int64_t k, int64_t n) {
     const struct gemm *g = t->g;
     int64_t nr = g->kind->nr, panel = t->panel + p, cols = g->O - panel * nr;
     int64_t n_vecs = cols < nr ? (cols + g->kind->vec - 1) / g->kind->vec : nr / g->kind->vec;
-    int64_t words = n / group_of(g->kind), at = k / group_of(g->kind);
+    int64_t words = n / cpu_gemm_pack_group(g->kind), at = k / cpu_gemm_pack_group(g->kind);
     const uint32_t *w = g->w + (panel * g->n_words + at) * nr;
     const char *next = (const char *)(p + 1 < t->n_panels ? w + g->n_words * nr : w);
     int64_t share = p + 1 < t->n_panels ? nr * 4 / t->n_slivers + 1 : 0;
@@ -249,7 +167,7 @@ static void run_panel(const struct tile *t, int64_t p, int64_t k, int64_t n) {
         if (g->k_step >= g->K) s.sum = t->sums;
         o.sum = s.sum;
         if (words > 0) g->kind->step[o.n_rows - 1][n_vecs - 1](&s);
-        if (words * group_of(g->kind) < n) take_cut_word(g, &s, o.n_rows, n_vecs);
+        if (words * cpu_gemm_pack_group(g->kind) < n) take_cut_word(g, &s, o.n_rows, n_vecs);
         if (k + n == g->K) g->kind->finish(&o);
     }
 }
@@ -271,7 +189,7 @@ static void run_tile(void *ctx, int64_t tile, int thread) {
 static void plan_tiles(struct gemm *g) {
     int64_t n_threads = cpu_pool_n_threads(g->pool);
     g->n_row_tiles = (g->M + GEMM_TILE_ROWS - 1) / GEMM_TILE_ROWS;
-    g->tile_rows = round_up((g->M + g->n_row_tiles - 1) / g->n_row_tiles, CPU_GEMM_ROWS);
+    g->tile_rows = cpu_gemm_pack_up((g->M + g->n_row_tiles - 1) / g->n_row_tiles, CPU_GEMM_ROWS);
     g->n_row_tiles = (g->M + g->tile_rows - 1) / g->tile_rows;
     g->tile_panels = GEMM_TILE_COLS / g->kind->nr;
     while (g->tile_panels > 1 &&
@@ -282,9 +200,9 @@ static void plan_tiles(struct gemm *g) {
 
 /* K is cut into equal stretches of whole words. */
 static int64_t plan_k(const struct cpu_gemm_kind *kind, int64_t K) {
-    int64_t most = GEMM_PANEL_BYTES / (kind->nr * 4) * group_of(kind);
+    int64_t most = GEMM_PANEL_BYTES / (kind->nr * 4) * cpu_gemm_pack_group(kind);
     int64_t n = (K + most - 1) / most;
-    return round_up((K + n - 1) / n, group_of(kind));
+    return cpu_gemm_pack_up((K + n - 1) / n, cpu_gemm_pack_group(kind));
 }
 
 static void run_stretch(struct gemm *g, int64_t first, int64_t M) {
@@ -309,22 +227,21 @@ enum err cpu_gemm_run(struct cpu_pool *pool, const struct cpu_gemm_kind *kind, s
         .pool = pool, .kind = kind, .o = o, .out = out, .source = x, .w = w->data, .O = w->dim[0]};
     int64_t M = tensor_n_rows(x), step = M;
     g.K = tensor_n_cols(x);
-    g.n_words = words_of(kind, g.K);
+    g.n_words = cpu_gemm_pack_words(kind, g.K);
     g.n_panels = (g.O + kind->nr - 1) / kind->nr;
     g.k_step = g.K > 0 ? plan_k(kind, g.K) : 1;
     g.x_stride = g.K * (int64_t)tensor_dtype_bytes(kind->x_dtype);
     if (kind->dtype == DTYPE_I8) {
-        g.w_scale =
-            (const float *)(const void *)((const char *)w->data + panels_bytes(kind, g.O, g.K));
-        g.w_total = (const int32_t *)(g.w_scale + round_up(g.O, kind->nr));
+        g.w_scale = cpu_gemm_pack_scales(kind, w->data, g.O, g.K);
+        g.w_total = (const int32_t *)(g.w_scale + cpu_gemm_pack_up(g.O, kind->nr));
     }
     if (M == 0 || g.O == 0) return ERR_OK;
     ASSERT(g.K > 0);
     TRY(cpu_pool_reserve(pool, (size_t)(GEMM_TILE_ROWS * GEMM_TILE_COLS) * sizeof(float), f));
     if (x->dtype != kind->x_dtype) {
-        step = round_up(GEMM_CONVERT_BYTES / g.x_stride + 1, GEMM_TILE_ROWS);
+        step = cpu_gemm_pack_up(GEMM_CONVERT_BYTES / g.x_stride + 1, GEMM_TILE_ROWS);
         step = step < M ? step : M;
-        size_t bytes = (size_t)round_up(step * g.x_stride, GEMM_LINE_BYTES);
+        size_t bytes = (size_t)cpu_gemm_pack_up(step * g.x_stride, GEMM_LINE_BYTES);
         TRY(cpu_pool_reserve_shared(pool, bytes + (size_t)step * 2 * sizeof(float), f));
         g.converted = cpu_pool_shared(pool);
         g.x_scale = kind->dtype == DTYPE_I8 ? (float *)(void *)(g.converted + bytes) : NULL;

@@ -70,13 +70,8 @@ extern const struct cpu_gemm_kind cpu_gemm_avx2, cpu_gemm_avx512, cpu_gemm_bf16,
  * allows; NULL when there is none. */
 const struct cpu_gemm_kind *cpu_gemm_find(enum dtype dtype, const char *isa);
 
-/* Bytes of packed weights [O,K]. */
-size_t cpu_gemm_packed_bytes(const struct cpu_gemm_kind *kind, int64_t O, int64_t K);
-/* Rows first .. first+n-1 of O; first is a multiple of 64. */
-void cpu_gemm_pack(const struct cpu_gemm_kind *kind, void *packed, int64_t O, int64_t K,
-                   const float *rows, int64_t first, int64_t n);
-
-/* `w` is packed by this kind. ERR_NOMEM when x has to be converted and there is no room. */
+/* `w` is packed for this kind (cpu_gemm_pack.h). ERR_NOMEM when x has to be converted and there is
+ * no room. */
 MUST_CHECK enum err cpu_gemm_run(struct cpu_pool *pool, const struct cpu_gemm_kind *kind,
                                  struct tensor *out, const struct tensor *x, const struct tensor *w,
                                  const struct linear_opts *o, struct fail *f);

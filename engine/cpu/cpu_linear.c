@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "engine/cpu/cpu_gemm_pack.h"
+
 /* How a product is cut must not depend on the number of threads: OpenBLAS sums in an order that
  * depends on the shape it gets. */
 enum { LINEAR_ROWS_MIN = 32, LINEAR_TILES = 16 };
@@ -85,14 +87,14 @@ size_t cpu_linear_packed(const struct cpu_linear *l, struct tensor *w) {
     const struct cpu_gemm_kind *kind = kind_of(l, w);
     w->layout = kind ? LAYOUT_PACKED : LAYOUT_ROWS;
     w->dtype = kind ? kind->dtype : DTYPE_F32;
-    return kind ? cpu_gemm_packed_bytes(kind, w->dim[0], w->dim[1]) : tensor_bytes(w);
+    return kind ? cpu_gemm_pack_bytes(kind, w->dim[0], w->dim[1]) : tensor_bytes(w);
 }
 
 void cpu_linear_pack(const struct cpu_linear *l, struct tensor *w, const float *rows, int64_t first,
                      int64_t n) {
     int64_t K = w->dim[1];
     if (kind_of(l, w))
-        cpu_gemm_pack(kind_of(l, w), w->data, w->dim[0], K, rows, first, n);
+        cpu_gemm_pack_rows(l->pool, kind_of(l, w), w, rows, first, n);
     else
         memcpy((float *)w->data + first * K, rows, (size_t)(n * K) * sizeof *rows);
 }
