@@ -16,7 +16,8 @@ for cc in gcc clang; do
     }
     for level in -O0 -O3; do
         # shellcheck disable=SC2046
-        "$cc" -std=c11 -D_GNU_SOURCE "$level" -ffp-contract=off -fno-math-errno -fno-trapping-math -I. \
+        "$cc" -std=c11 -D_GNU_SOURCE "$level" -ffp-contract=off -fno-math-errno -fno-trapping-math \
+            -fno-signed-zeros -I. \
             -o "$out/$cc$level" $(find train/world -name '*.c' ! -name main.c) common/words/*.c common/base/*.c \
             tests/lib/check.c tests/unit/test_world.c -lm -pthread
         if "$out/$cc$level" bytes_are_the_golden_ones_on_every_compiler; then
