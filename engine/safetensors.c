@@ -426,11 +426,11 @@ static void widen(float *out, const char *halves, int64_t n, enum dtype dtype) {
 }
 
 static void widen_bytes(float *out, const char *bytes, int64_t n, enum dtype dtype) {
-    for (int64_t i = 0; i < n; i++) {
-        uint8_t h = (uint8_t)bytes[i];
-        float v = dtype == DTYPE_F8_E4M3 ? half_f8_e4m3(h) : half_f8_e5m2(h);
-        memcpy(out + i, &v, sizeof v);
-    }
+    float value[256];
+    for (int h = 0; h < 256; h++)
+        value[h] = dtype == DTYPE_F8_E4M3 ? half_f8_e4m3((uint8_t)h) : half_f8_e5m2((uint8_t)h);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(out + i, &value[(uint8_t)bytes[i]], sizeof *value);
 }
 
 enum err safetensors_read(const struct safetensors *s, const struct safetensors_entry *e,
