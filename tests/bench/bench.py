@@ -5,7 +5,7 @@
 A value is the median of runs. Around every run all cores are probed with multiply-adds that live in registers; a run
 whose slower probe is under 95 % of the best seen is thrown away and repeated, at most REPEATS times in a row. When the
 machine stays busy the value is printed all the same with "quiet":false. Peers take turns with us. A share of the peak
-divides by the better of the two probes around the run. BENCH_RUNS=1 runs everything once.
+divides by the best that each core gave in any probe of the row, counted by processor time. BENCH_RUNS=1 runs everything once.
 
 Folders of random weights are made once, in build/bench-models (or BENCH_MODELS). BENCH_PYTHON is a Python with torch,
 diffusers and transformers; `tools/install.sh bench` makes build/benchenv. What cannot run here is told with its reason
@@ -108,17 +108,17 @@ def torch(part, folder, **flags):
 
 
 class Prober:
-    """Remembers the best that each core gave of each kind."""
+    """Remembers the best that each core gave of each kind, by processor time."""
 
     def __init__(self, peer):
         self.peer, self.best = peer, {}
 
     def once(self, kind):
-        rates = self.peer.ask("probe " + kind)["probe"]
-        if not rates:
+        answer = self.peer.ask("probe " + kind)
+        if not answer["probe"]:
             raise Skip(f"this processor has no {kind}")
-        self.best[kind] = [max(a, b) for a, b in zip(rates, self.best.get(kind, rates))]
-        return rates
+        self.best[kind] = [max(a, b) for a, b in zip(answer["core"], self.best.get(kind, answer["core"]))]
+        return answer["probe"]
 
     def is_quiet(self, kind, rates):
         return all(r >= QUIET * b for r, b in zip(rates, self.best[kind]))
@@ -127,7 +127,8 @@ class Prober:
 class Sample:
     def __init__(self, answer, before, after, is_quiet):
         self.answer, self.is_quiet = answer, is_quiet
-        self.peak = max(sum(before), sum(after))
+        self.around = max(sum(before), sum(after))
+        self.peak = self.around
         self.slow = min(min(before), min(after))
 
 
@@ -151,6 +152,9 @@ def turns(peers, kind, n=RUNS, prober=None):
     for _ in range(n):
         for name, peer in peers.items():
             out[name].append(once(peer, prober, kind))
+    for samples in out.values():
+        for s in samples:
+            s.peak = sum(prober.best[kind])
     return out
 
 
@@ -160,7 +164,7 @@ def seconds(samples):
 
 def noise(samples):
     """What a reader must know of the runs behind a value."""
-    out = {"n": len(samples), "probe": round(statistics.median(s.peak for s in samples), 1),
+    out = {"n": len(samples), "peak": round(samples[0].peak, 1), "probe": round(statistics.median(s.around for s in samples), 1),
            "spread": [round(min(s.answer["seconds"] for s in samples), 3), round(max(s.answer["seconds"] for s in samples), 3)]}
     if not all(s.is_quiet for s in samples):
         out["quiet"] = False
@@ -364,6 +368,8 @@ def embedded_clip():
             after = prober.once("bf16")
             runs.append(Sample({"seconds": took, "rss_bytes": rss}, before, after,
                                prober.is_quiet("bf16", before) and prober.is_quiet("bf16", after)))
+        for s in runs:
+            s.peak = sum(prober.best["bf16"])
         runs = [s for s in runs if s.is_quiet] or runs
         emit("embedded_clip.seconds", seconds(runs), "s", shape=f"{size}x{c['frames']}", passes=passes, tflop=round(count.flop * 1e-12, 3), **noise(runs))
         emit("embedded_clip.peak_share", share(runs, count.flop), "ratio", **noise(runs))

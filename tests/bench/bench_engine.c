@@ -310,14 +310,19 @@ out:
     return rc;
 }
 
+static void say_rates(const char *before, const double *rate, int n) {
+    printf("%s", before);
+    for (int i = 0; i < n; i++)
+        printf("%s%.1f", i ? "," : "", rate[i]);
+}
+
 static enum err command_probe(const char *name, struct fail *f) {
     enum probe_kind kind;
     struct probe p;
     if (!probe_find(&kind, name)) return FAIL(f, ERR_INPUT, "there is no probe %.40s", name);
     if (!probe_run(&p, kind)) p.n_cores = 0;
-    printf("{\"probe\":[");
-    for (int i = 0; i < p.n_cores; i++)
-        printf("%s%.1f", i ? "," : "", p.rate[i]);
+    say_rates("{\"probe\":[", p.rate, p.n_cores);
+    say_rates("],\"core\":[", p.core_rate, p.n_cores);
     printf("]}\n");
     return ERR_OK;
 }

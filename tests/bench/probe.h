@@ -20,7 +20,9 @@ enum { PROBE_CORES_MAX = 256 };
 
 struct probe {
     int n_cores;
-    double rate[PROBE_CORES_MAX]; /* of each core: GF/s, GOP/s for int8, GB/s for reading */
+    /* Of each core: GF/s, GOP/s for int8, GB/s for reading. By the clock on the wall, and by the
+     * time that the core was ours. */
+    double rate[PROBE_CORES_MAX], core_rate[PROBE_CORES_MAX];
 };
 
 const char *probe_name(enum probe_kind kind);
