@@ -212,12 +212,12 @@ static void a_canvas_off_the_grid_is_cut_out_of_the_next_one(void) {
     mem_free(part.frames);
 }
 
-/* Four times as long, the same memory; and nothing of it is kept that the next job has no use for.
- */
+/* A minute takes the memory of ten seconds; and nothing of it is kept that the next job has no use
+ * for. */
 static void memory_is_that_of_one_window(void) {
     size_t used[2];
     for (int i = 0; i < 2; i++) {
-        struct seen s = make_seen(i == 0 ? 21 : 81, 256, 256, false);
+        struct seen s = make_seen(i == 0 ? 121 : 721, 128, 96, false);
         struct fail f = {0};
         struct engine *e = open_mini(&s);
         CHECK_OK(render(e, &s, NULL, &f), &f);
