@@ -40,8 +40,8 @@ void engine_tell(struct engine *e, enum engine_phase phase, int step, int total,
 }
 
 /* What a folder does not say: windows of the length that the published models were trained on, 81
- * frames, or 121 of the one that is told a timestep per token; 17 frames of context, or the one that
- * a model can be told by channels. */
+ * frames, or 121 of the one that is told a timestep per token; 17 frames of context, or the one
+ * that a model can be told by channels. */
 static void fill_windows(struct engine *e) {
     struct engine_caps *c = &e->caps;
     const struct engine_folder *m = &e->folder;
@@ -96,6 +96,24 @@ static enum err check_parts(const struct engine *e, struct fail *f) {
     return ERR_OK;
 }
 
+/* What a folder or a caller may have beside: colours of latents, a tiny decoder. */
+static enum err open_beside(struct engine *e, const struct engine_opts *opts, const char *vae,
+                            struct fail *f) {
+    enum err rc = preview_read(&e->preview, vae, e->vae->config.z_dim, f);
+    e->has_preview = rc == ERR_OK;
+    if (rc == ERR_NOT_FOUND) rc = ERR_OK;
+    if (rc != ERR_OK || !opts->taehv) return rc;
+    TRY(taehv_open(&e->taehv, &e->dev, &e->process, opts->taehv, f));
+    if (e->taehv->shape.z_dim != e->vae->config.z_dim ||
+        e->taehv->factor_s != e->vae->config.factor_s)
+        return FAIL(f, ERR_INPUT,
+                    "%.160s: a tiny decoder of %d channels, %d pixels; the VAE has %d, %d",
+                    opts->taehv, (int)e->taehv->shape.z_dim, e->taehv->factor_s,
+                    e->vae->config.z_dim, e->vae->config.factor_s);
+out:
+    return rc;
+}
+
 static enum err open_parts(struct engine *e, const struct engine_opts *opts, struct fail *f) {
     enum err rc = ERR_OK;
     char path[512];
@@ -112,6 +130,7 @@ static enum err open_parts(struct engine *e, const struct engine_opts *opts, str
     TRY(engine_folder_part(&e->folder, path, "vae", f));
     TRY(vae_open(&e->vae, &e->dev, &e->process, path, f));
     TRY(check_parts(e, f));
+    TRY(open_beside(e, opts, path, f));
     e->grid = (struct grid){e->vae->config.factor_s, e->vae->config.factor_t,
                             e->dit->config.patch_size.v[1]};
     TRY(engine_adapt_find(&e->adapter, e, f));
@@ -162,6 +181,7 @@ void engine_close(struct engine *e) {
     engine_expert_close(e);
     vision_close(e->vision);
     vae_close(e->vae);
+    taehv_close(e->taehv);
     pool_free(&e->host);
     pool_free(&e->step);
     pool_free(&e->job);
@@ -192,9 +212,7 @@ struct window_plan engine_window_plan(const struct engine *e, int64_t n_latents)
     return (struct window_plan){n_latents, e->caps.window_latents, e->caps.overlap_latents};
 }
 
-/* Bytes of the biggest window: two prompts, then denoising or decoding, whichever takes more; both
- * at once when the decoding goes on from window to window. */
-static double window_bytes(const struct engine *e, const struct canvas *c) {
+double engine_canvas_bytes(const struct engine *e, const struct canvas *c) {
     int64_t dims[4];
     engine_latent_dims(e, c, dims);
     struct window_plan plan = engine_window_plan(e, dims[0]);
@@ -234,7 +252,7 @@ enum err engine_canvas_check(const struct engine *e, const struct canvas *c, str
         return FAIL(f, ERR_LIMIT, "%d x %d with %d frames: at most %d pixels a side, %d frames",
                     c->width, c->height, c->n_frames, CANVAS_MAX,
                     grid_pixel_frames(&e->grid, CANVAS_MAX));
-    double need = window_bytes(e, c), max = (double)e->job_budget.max_bytes;
+    double need = engine_canvas_bytes(e, c), max = (double)e->job_budget.max_bytes;
     if (need > max)
         return FAIL(f, ERR_LIMIT,
                     "%d x %d with %d frames needs about %.0f MiB, a job may have %.0f", c->width,

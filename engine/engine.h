@@ -15,6 +15,7 @@
 #include "engine/tensor.h"
 
 struct engine;
+struct engine_clip;
 
 enum engine_phase {
     ENGINE_PHASE_TEXT,
@@ -36,6 +37,10 @@ struct engine_hooks {
     void (*progress)(void *ctx, const struct engine_progress *p);
     bool (*is_cancelled)(void *ctx); /* asked before every step, every latent coded or decoded */
     void (*log)(void *ctx, const char *event, const char *text);
+    /* After a step: what the window is expected to become, a pixel for each latent place, one frame
+     * for each latent frame; lives until it returns. Not called for a folder without
+     * vae/preview.json. */
+    void (*preview)(void *ctx, const struct engine_clip *frames);
 };
 
 /* Of two transformers (Wan 2.2 A14B): keep both loaded, or load each when a run comes to it. */
@@ -45,6 +50,7 @@ struct engine_opts {
     const char *device;       /* "cpu" or "ref"; NULL means "cpu" */
     int n_threads;            /* 0 means all cores */
     enum precision precision; /* of the big products; AUTO: the fastest that keeps the picture */
+    const char *taehv;        /* folder or file of a tiny decoder for all frames; NULL: the VAE */
     size_t job_max_bytes;     /* memory of one job beside the weights; 0 means 8 GiB */
     /* Added to the transformer while it is read, and to the second one of two. May be NULL. */
     const struct lora_source *loras, *loras_late;

@@ -39,7 +39,9 @@ enum err engine_decode_open(struct engine_decode_stream *d, struct engine *e, co
     TRY(pool_take_4d(&e->job, &d->latent, 1, one.H, one.W, e->vae->config.z_dim, f));
     TRY(pool_take(&e->job, &d->packed, DTYPE_U8, 4, (int64_t[]){e->grid.factor_t, height, width, 3},
                   f));
-    if (engine_decode_is_tiled(e, VAE_DECODE, dims))
+    if (e->taehv)
+        TRY(taehv_stream_make(&d->taehv, e->taehv, VAE_DECODE, &one, &e->job, f));
+    else if (engine_decode_is_tiled(e, VAE_DECODE, dims))
         TRY(open_tiles(d, dims, f));
     else
         TRY(vae_stream_make(&d->vae, e->vae, VAE_DECODE, &one, &e->job, f));
@@ -99,7 +101,10 @@ enum err engine_decode_more(struct engine_decode_stream *d, const float *latents
         struct tensor frames;
         TRY(engine_still_wanted(e, f));
         op_upload(&e->dev, &d->latent, latents + i * values);
-        TRY(vae_stream_decode(&d->vae, &frames, &d->latent, f));
+        if (e->taehv)
+            TRY(taehv_stream_decode(&d->taehv, &frames, &d->latent, f));
+        else
+            TRY(vae_stream_decode(&d->vae, &frames, &d->latent, f));
         TRY(hand_on(d, &frames, f));
     }
 out:
@@ -126,7 +131,9 @@ double engine_decode_bytes(const struct engine *e, const int64_t dims[4]) {
     double pixels = (double)dims[1] * (double)dims[2] * e->grid.factor_s * e->grid.factor_s * 3;
     struct vae_tile_opts o = vae_tile_default(e->vae);
     all.T = dims[0];
-    return pixels * e->grid.factor_t + (engine_decode_is_tiled(e, VAE_DECODE, dims)
-                                            ? vae_tile_bytes(e->vae, VAE_DECODE, &o, &all)
-                                            : vae_stream_bytes(e->vae, VAE_DECODE, &one));
+    double packed = pixels * e->grid.factor_t;
+    if (e->taehv) return packed + taehv_stream_bytes(e->taehv, VAE_DECODE, &one);
+    return packed + (engine_decode_is_tiled(e, VAE_DECODE, dims)
+                         ? vae_tile_bytes(e->vae, VAE_DECODE, &o, &all)
+                         : vae_stream_bytes(e->vae, VAE_DECODE, &one));
 }

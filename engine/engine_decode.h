@@ -10,6 +10,7 @@ struct engine_decode_stream {
     struct engine *engine;
     engine_frame_fn each;
     void *ctx;
+    struct taehv_stream taehv;    /* by the tiny decoder that the caller asked for, or */
     struct vae_stream vae;        /* of whole frames, or */
     struct vae_tile *tiles;       /* of frames in tiles, when whole ones take too much memory */
     struct tensor latent, packed; /* device: one latent, its frames */

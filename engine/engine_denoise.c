@@ -163,12 +163,24 @@ out:
 struct denoising {
     struct engine *engine;
     int64_t started_ns;
+    int64_t dims[4]; /* of the latent */
+    uint8_t *rgb;    /* for the preview, or NULL */
 };
+
+/* x0 in colours, a column of small frames. */
+static void show(struct denoising *d, const float *x0) {
+    struct engine *e = d->engine;
+    int64_t n = d->dims[0] * d->dims[1] * d->dims[2];
+    if (!e->hooks.preview || !e->has_preview || !d->rgb) return;
+    preview_make(&e->preview, d->rgb, x0, n);
+    struct engine_clip clip = {d->rgb, {(int)d->dims[0], (int)d->dims[2], (int)d->dims[1]}};
+    e->hooks.preview(e->hooks.ctx, &clip);
+}
 
 static enum err on_step(void *ctx, int done, int total, const float *x0, struct fail *f) {
     struct denoising *d = ctx;
-    (void)x0;
     engine_tell(d->engine, ENGINE_PHASE_DENOISE, done, total, d->started_ns);
+    show(d, x0);
     return done < total ? engine_still_wanted(d->engine, f) : ERR_OK;
 }
 
@@ -189,7 +201,7 @@ enum err engine_denoise(struct engine *e, struct tensor *latent, const struct ca
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(&e->job);
     struct engine_denoise_model *m = mem_take(1, sizeof *m);
-    struct denoising ctx = {e, device_now_ns()};
+    struct denoising ctx = {.engine = e, .started_ns = device_now_ns()};
     struct denoise_opts o = {
         .seed = params->seed, .noise = params->noise, .on_step = on_step, .ctx = &ctx};
     struct denoise_canvas c = {.first = params->first_latent, .is_ring = params->is_ring};
@@ -197,6 +209,8 @@ enum err engine_denoise(struct engine *e, struct tensor *latent, const struct ca
     if (!m) TRY(FAIL(f, ERR_NOMEM, "no memory for the words of a model"));
     TRY(engine_canvas_check(e, canvas, f));
     engine_latent_dims(e, canvas, dims);
+    memcpy(ctx.dims, dims, sizeof dims);
+    if (e->hooks.preview) ctx.rgb = mem_take((size_t)(dims[0] * dims[1] * dims[2]), 3);
     TRY(engine_denoise_schedule(e, &o.schedule, &o.kind, params, f));
     if (known) {
         TRY(check_known(e, known, dims, f));
@@ -210,6 +224,7 @@ enum err engine_denoise(struct engine *e, struct tensor *latent, const struct ca
     TRY(engine_denoise_ready(e, m, dims, known, words, params, f));
     TRY(denoise_run(latent->data, &m->in, &c, &o, &e->job, &e->step, f));
 out:
+    mem_free(ctx.rgb);
     mem_free(m);
     pool_rewind(&e->job, mark);
     return rc;

@@ -8,6 +8,8 @@
 #include "engine/engine.h"
 #include "engine/engine_folder.h"
 #include "engine/engine_pace.h"
+#include "engine/preview.h"
+#include "engine/taehv.h"
 #include "engine/text.h"
 #include "engine/tokenizer.h"
 #include "engine/vae.h"
@@ -45,6 +47,9 @@ struct engine {
     struct vision *vision; /* of models that attend to pictures, or NULL */
     enum adapter_kind adapter;
     struct vae *vae;
+    struct taehv *taehv;    /* decodes instead of the VAE, or NULL */
+    struct preview preview; /* when has_preview */
+    bool has_preview;
     struct engine_pace_clip *pace; /* while engine_render() runs, or NULL */
     double frame_ns_per_px;        /* of the last clip, or 0: decoding still to come */
 };
@@ -62,6 +67,9 @@ void engine_tell(struct engine *e, enum engine_phase phase, int step, int total,
                  int64_t started_ns);
 /* [L,h,w,C] of a canvas on the grid. */
 void engine_latent_dims(const struct engine *e, const struct canvas *c, int64_t dims[4]);
+/* Bytes of the biggest window: two prompts, then denoising or decoding, whichever takes more; both
+ * at once when the decoding goes on from window to window. */
+double engine_canvas_bytes(const struct engine *e, const struct canvas *c);
 /* A host tensor of the job, f32. */
 MUST_CHECK enum err engine_take_host(struct engine *e, struct tensor *out, int n_dims,
                                      const int64_t *dims, struct fail *f);

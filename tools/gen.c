@@ -117,6 +117,16 @@ static const char *cache_dir(const char *asked, char out[PATH_BYTES_MAX]) {
     return out;
 }
 
+/* The frames of the latent below each other; whoever looks at the file sees the run advance. */
+static void on_preview(void *ctx, const struct engine_clip *frames) {
+    struct gen *g = ctx;
+    struct still still = {.rgb = frames->rgb,
+                          .width = frames->size.width,
+                          .height = frames->size.height * frames->size.n_frames};
+    enum err rc = still_write_png(g->flags.preview, &still, NULL);
+    if (rc != ERR_OK) fprintf(stderr, "\r--preview %s cannot be written\n", g->flags.preview);
+}
+
 static enum err open_model(struct gen *g, struct fail *f) {
     enum err rc = ERR_OK;
     char cache[PATH_BYTES_MAX];
@@ -127,6 +137,8 @@ static enum err open_model(struct gen *g, struct fail *f) {
         .cache_dir = cache_dir(o->cache, cache),
         .hooks = {.ctx = g, .progress = on_progress, .is_cancelled = on_ask, .log = on_log}};
     TRY(gen_flags_int(&opts.n_threads, "--threads", g->flags.threads, 0, 256, f));
+    opts.taehv = o->taehv;
+    if (o->preview) opts.hooks.preview = on_preview;
     TRY(device_precision_parse(&opts.precision, o->precision ? o->precision : "auto", f));
     TRY(lora_list_parse(&early, o->loras, f));
     TRY(lora_list_parse(&late, o->loras_late, f));

@@ -56,6 +56,8 @@ static const struct flag {
     {"--guidance-interval", AT(interval), VALUE, "FROM,TO: only at sigmas between, 0.9,0.3"},
     {"--cfg-zero", AT(zero_star), VALUE, "CFG-Zero*, and so many first steps that stand still"},
     {"--block-cache", AT(block_cache), VALUE, "skip steps that change less than this: 0.05"},
+    {"--taehv", AT(taehv), VALUE, "folder of a tiny decoder: frames at once, in less detail"},
+    {"--preview", AT(preview), VALUE, "a png that shows after each step what it will become"},
     {"--lora", AT(loras), VALUE, "FILE[:SCALE],... added to the transformer"},
     {"--lora-late", AT(loras_late), VALUE, "the same, to the second one of two"},
     {"--cache", AT(cache), VALUE, "where encoded prompts are kept (~/.cache/misora), or none"},

@@ -26,7 +26,8 @@ struct gen_flags {
     struct gen_flags_list keyframe;
     bool is_loop;
     const char *solver, *steps, *sigmas, *shift, *guidance, *guidance_2, *interval, *zero_star;
-    const char *block_cache, *cache, *loras, *loras_late, *precision, *device, *threads;
+    const char *preview, *taehv, *block_cache, *cache, *loras, *loras_late, *precision, *device,
+        *threads;
 };
 
 MUST_CHECK enum err gen_flags_read(struct gen_flags *o, int argc, char **argv, struct fail *f);

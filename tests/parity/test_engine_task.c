@@ -6,6 +6,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "engine/engine_adapt.h"
+#include "engine/engine_decode.h"
 #include "tests/lib/check.h"
 
 enum { STEPS = 3, SEED = 3 };
@@ -18,6 +19,8 @@ struct seen {
     int n_frames;
     uint8_t *frames;
     char said[256]; /* the last line of the log */
+    int n_previews;
+    double preview_green; /* mean of the last one */
 };
 
 static int64_t frame_bytes(const struct canvas *c) {
@@ -283,6 +286,75 @@ static void a_loop_has_no_seam(void) {
     mem_free(s.frames);
 }
 
+/* When whole frames would take more than half of what a job may have, tiles do, and nearly the same
+ * comes out; after each step a preview tells what is to be expected. */
+static void frames_too_big_are_coded_in_tiles(void) {
+    struct seen s = make_seen(5, 640, 384), tiled = make_seen(5, 640, 384);
+    struct fail f = {0};
+    struct engine *e = open_engine(tiny, &s);
+    struct tensor latent, again;
+    uint8_t *clip = draw_clip(&s.canvas);
+    struct engine_clip whole = {clip, s.canvas};
+    struct vae_shape one = {.T = 1, .H = 24, .W = 40};
+    CHECK_OK(engine_encode_video(e, &latent, &whole, &f), &f);
+    CHECK_OK(engine_decode(e, &latent, on_frame, &s, &f), &f);
+    e->job_budget.max_bytes = (size_t)(1.9 * vae_stream_bytes(e->vae, VAE_DECODE, &one));
+    CHECK(engine_decode_is_tiled(e, VAE_DECODE, latent.dim));
+    CHECK_OK(engine_decode(e, &latent, on_frame, &tiled, &f), &f);
+    double decode_db = psnr(s.frames, tiled.frames, 5 * frame_bytes(&s.canvas));
+    double need = vae_stream_bytes(e->vae, VAE_ENCODE, &one);
+    e->job_budget.max_bytes = (size_t)(1.9 * need);
+    CHECK(engine_decode_is_tiled(e, VAE_ENCODE, latent.dim));
+    CHECK_OK(engine_encode_video(e, &again, &whole, &f), &f);
+    e->job_budget.max_bytes = (size_t)1 << 33;
+    tiled.n_frames = 0;
+    CHECK_OK(engine_decode(e, &again, on_frame, &tiled, &f), &f);
+    double encode_db = psnr(s.frames, tiled.frames, 5 * frame_bytes(&s.canvas));
+    printf("  tiles against whole frames: decoded %.1f dB, encoded %.1f dB\n", decode_db,
+           encode_db);
+    CHECK(decode_db > 35 && encode_db > 35);
+    engine_job_end(e);
+    engine_close(e);
+    mem_free(clip);
+    mem_free(s.frames);
+    mem_free(tiled.frames);
+}
+
+static void on_preview(void *ctx, const struct engine_clip *frames) {
+    struct seen *s = ctx;
+    CHECK_INT(frames->size.n_frames, 5);
+    CHECK_INT(frames->size.width, 8);
+    CHECK_INT(frames->size.height, 5);
+    s->n_previews++;
+    s->preview_green = 0;
+    for (int i = 0; i < 5 * 40; i++)
+        s->preview_green += frames->rgb[3 * i + 1] / 200.0;
+}
+
+/* The last preview has the colours of the clip. */
+static void every_step_shows_what_it_expects(void) {
+    struct seen s = make_seen(17, 128, 80);
+    struct fail f = {0};
+    struct engine *e = open_engine(tiny, &s);
+    struct engine_hooks hooks = {.ctx = &s, .preview = on_preview};
+    struct engine_render_in in = {.params = {.guidance = 3}};
+    double green = 0;
+    if (!e->has_preview) {
+        test_skip("the embedded model has no vae/preview.json");
+        engine_close(e);
+        return;
+    }
+    engine_hooks_set(e, &hooks);
+    CHECK_OK(render(e, &s, &in, &f), &f);
+    CHECK_INT(s.n_previews, STEPS);
+    for (int64_t i = 0, n = 17 * frame_bytes(&s.canvas) / 3; i < n; i++)
+        green += s.frames[3 * i + 1] / (double)n;
+    printf("  mean green of the last preview %.0f, of the clip %.0f\n", s.preview_green, green);
+    CHECK(fabs(s.preview_green - green) < 25);
+    engine_close(e);
+    mem_free(s.frames);
+}
+
 /* The same bytes for one, two and three threads, whatever is given. */
 static void threads_change_nothing(void) {
     uint8_t *first = NULL;
@@ -385,6 +457,8 @@ static const struct test tests[] = {
     TEST(strength_says_how_far_it_may_go),
     TEST(an_edit_to_the_same_words_changes_nothing),
     TEST(a_loop_has_no_seam),
+    TEST(frames_too_big_are_coded_in_tiles),
+    TEST(every_step_shows_what_it_expects),
     TEST(threads_change_nothing),
     TEST(other_models_are_told_in_their_own_form),
     TEST(what_cannot_be_told_is_refused_in_words),
