@@ -9,33 +9,6 @@
 
 #include "engine/op.h"
 
-enum { CPU_VEC_TILE_KINDS = 3, CPU_VEC_TILE_NR_MAX = 64, CPU_VEC_TAPS_MAX = 32 };
-
-/* One kernel position: where its input row starts and where its weights are. */
-struct cpu_vec_tap {
-    const float *x;
-    const float *w; /* [run, nr] */
-};
-
-/* A few output pixels times one panel of `nr` channels. */
-struct cpu_vec_tile {
-    const struct cpu_vec_tap *tap;
-    int n_taps;
-    int64_t run;    /* floats that one tap reads for one pixel */
-    int64_t stride; /* floats from one pixel to the next */
-    int64_t x;      /* floats from the start of the row to the first pixel */
-    float *out;     /* [pixels, out_stride]; nr channels are written */
-    int64_t out_stride;
-};
-
-/* The kernel for panels of nr channels works on `mr` pixels at a time, or 4, or 1. */
-struct cpu_vec_tile_kind {
-    int nr, mr;
-    void (*many)(const struct cpu_vec_tile *t);
-    void (*four)(const struct cpu_vec_tile *t);
-    void (*one)(const struct cpu_vec_tile *t);
-};
-
 struct cpu_vec {
     const char *name;
     /* out = act(x + b); b may be NULL. */
@@ -49,7 +22,6 @@ struct cpu_vec {
     void (*rope)(float *out, const float *x, const float *table, int64_t n);
     void (*widen)(float *out, const uint16_t *x, int64_t n);  /* bf16 to f32 */
     void (*narrow)(uint16_t *out, const float *x, int64_t n); /* and back */
-    struct cpu_vec_tile_kind tile[CPU_VEC_TILE_KINDS];        /* widest first */
 };
 
 extern const struct cpu_vec cpu_vec_base;

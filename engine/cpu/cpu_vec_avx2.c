@@ -13,9 +13,5 @@
 
 #include "engine/cpu/cpu_vec_body.h"
 
-TILE_SET(4, 3)
-TILE_SET(2, 6)
-TILE_SET(1, 8)
-
-VEC_TABLE(avx2, TILE_KIND(4, 3), TILE_KIND(2, 6), TILE_KIND(1, 8));
+VEC_TABLE(avx2);
 #endif

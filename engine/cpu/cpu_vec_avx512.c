@@ -13,9 +13,5 @@
 
 #include "engine/cpu/cpu_vec_body.h"
 
-TILE_SET(4, 6)
-TILE_SET(2, 12)
-TILE_SET(1, 14)
-
-VEC_TABLE(avx512, TILE_KIND(4, 6), TILE_KIND(2, 12), TILE_KIND(1, 14));
+VEC_TABLE(avx512);
 #endif

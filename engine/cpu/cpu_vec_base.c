@@ -16,8 +16,4 @@ static inline vec vec_larger(vec a, vec b) {
 
 #include "engine/cpu/cpu_vec_body.h"
 
-TILE_SET(4, 2)
-TILE_SET(2, 4)
-TILE_SET(1, 6)
-
-VEC_TABLE(base, TILE_KIND(4, 2), TILE_KIND(2, 4), TILE_KIND(1, 6));
+VEC_TABLE(base);

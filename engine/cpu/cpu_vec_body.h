@@ -128,40 +128,7 @@ COLD void rope_row(float *out, const float *x, const float *table, int64_t n) {
                      n - i));
 }
 
-/* All accumulators stay in registers while the taps go by: MR pixels times NV vectors. */
-#define TILE(name, MR, NV)                                                    \
-    COLD void name(const struct cpu_vec_tile *t) {                            \
-        vec acc[MR][NV];                                                      \
-        for (int p = 0; p < MR; p++)                                          \
-            for (int v = 0; v < NV; v++)                                      \
-                acc[p][v] = VEC_SET1(0.0f);                                   \
-        for (int i = 0; i < t->n_taps; i++) {                                 \
-            const float *x = t->tap[i].x + t->x, *w = t->tap[i].w;            \
-            for (int64_t k = 0; k < t->run; k++, w += NV * VEC_N) {           \
-                vec b[NV];                                                    \
-                for (int v = 0; v < NV; v++)                                  \
-                    b[v] = vec_load(w + v * VEC_N);                           \
-                for (int p = 0; p < MR; p++) {                                \
-                    vec a = VEC_SET1(x[p * t->stride + k]);                   \
-                    for (int v = 0; v < NV; v++)                              \
-                        acc[p][v] = VEC_FMA(a, b[v], acc[p][v]);              \
-                }                                                             \
-            }                                                                 \
-        }                                                                     \
-        for (int p = 0; p < MR; p++)                                          \
-            for (int v = 0; v < NV; v++)                                      \
-                vec_store(t->out + p * t->out_stride + v * VEC_N, acc[p][v]); \
-    }
-
-#define TILE_KIND(NV, MR)                                                               \
-    {                                                                                   \
-        .nr = (NV)*VEC_N, .mr = MR, .many = tile_##NV##_many, .four = tile_##NV##_four, \
-        .one = tile_##NV##_one                                                          \
-    }
-#define TILE_SET(NV, MR) \
-    TILE(tile_##NV##_many, MR, NV) TILE(tile_##NV##_four, 4, NV) TILE(tile_##NV##_one, 1, NV)
-
-#define VEC_TABLE(isa, ...)                \
+#define VEC_TABLE(isa)                     \
     const struct cpu_vec cpu_vec_##isa = { \
         .name = #isa,                      \
         .act = act_rows,                   \
@@ -173,5 +140,4 @@ COLD void rope_row(float *out, const float *x, const float *table, int64_t n) {
         .rope = rope_row,                  \
         .widen = widen_row,                \
         .narrow = narrow_row,              \
-        .tile = {__VA_ARGS__},             \
     }

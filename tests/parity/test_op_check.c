@@ -6,7 +6,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
-#include "engine/cpu/cpu_vec.h"
+#include "engine/cpu/cpu_tile.h"
 #include "engine/half.h"
 #include "engine/op.h"
 #include "engine/rng.h"
@@ -236,7 +236,7 @@ static void the_environment_does_not_choose_the_kernel(void) {
 /* Benchmarks, one core. Other work on the machine makes wall time worthless, so processor time is
  * taken, in turns with a probe: the inner kernel on data that never leaves the first-level cache,
  * which is what the core can give at that moment. Best of several turns each. */
-enum { TURNS = 9, PROBE_RUN = 256, PROBE_REPEATS = 4000 };
+enum { TURNS = 9, PROBE_RUN = 64, PROBE_REPEATS = 4000 };
 
 struct timed {
     struct tensor out, a, b, c;
@@ -260,21 +260,21 @@ static int64_t cpu_ns(void) {
 
 /* GF/s of one core. */
 static double probe_once(void) {
-    static float x[PROBE_RUN * 16], w[PROBE_RUN * CPU_VEC_TILE_NR_MAX];
-    float out[16 * CPU_VEC_TILE_NR_MAX];
-    const struct cpu_vec_tile_kind *kind = &cpu_vec_find(NULL)->tile[0];
-    struct cpu_vec_tap tap = {x, w};
-    struct cpu_vec_tile t = {.tap = &tap,
-                             .n_taps = 1,
-                             .run = PROBE_RUN / 4,
-                             .stride = PROBE_RUN / 4,
-                             .out = out,
-                             .out_stride = kind->nr};
+    static uint32_t x[PROBE_RUN * CPU_TILE_PIXELS_MAX], w[PROBE_RUN * CPU_TILE_WIDE_MAX];
+    float sum[CPU_TILE_PIXELS_MAX * CPU_TILE_WIDE_MAX];
+    const struct cpu_tile_kind *kind = cpu_tile_find(DTYPE_F32, NULL);
+    struct cpu_tile_tap tap = {x, w};
+    struct cpu_tile t = {.tap = &tap,
+                         .n_taps = 1,
+                         .run = PROBE_RUN,
+                         .stride = PROBE_RUN,
+                         .sum = sum,
+                         .is_first = true};
     int64_t start = cpu_ns();
     for (int i = 0; i < PROBE_REPEATS; i++)
-        kind->many(&t);
+        kind->run[0](&t, kind->n_pixels_max);
     double s = (double)(cpu_ns() - start) * 1e-9;
-    return 2.0 * PROBE_REPEATS * kind->nr * kind->mr * (PROBE_RUN / 4) / s * 1e-9;
+    return 2.0 * PROBE_REPEATS * kind->wide * kind->n_pixels_max * PROBE_RUN / s * 1e-9;
 }
 
 static void print_rate(const char *name, double flop, struct timed *t) {
