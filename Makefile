@@ -59,7 +59,7 @@ GEN_common := $(B)/gen/lua_text.o
 PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora worldgen)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c))
 
-.PHONY: help all doctor install demo run test test-unit test-integration sim mutate bench sanitize lint format \
+.PHONY: help all doctor install demo run gallery test test-unit test-integration sim mutate bench sanitize lint format \
         format-check clean $(addprefix lib,$(PARTS)) tests-built fuzz fuzz-built
 
 help: ## this list
@@ -115,6 +115,9 @@ sanitize: ## unit and parity tests and short clips under ASan with UBSan, then u
 	@tools/install.sh build >&2
 	@for m in asan tsan; do $(MAKE) --no-print-directory MODE=$$m -j2 tests-built build/$$m/misora build/$$m/misora-decode && \
 	    tools/sanitize.sh build/$$m || exit 1; done
+
+gallery: $(B)/worldgen ## a page of the synthetic world in out/gallery/
+	@tools/gallery.sh $(B) out/gallery
 
 lint: all ## layers, doors, symbol prefixes, sizes, banned calls
 	@tools/lint/all.sh $(B)

@@ -81,7 +81,11 @@ def labels(scene):
     """What a judge may be asked about a clip."""
     hero, cam = (scene["entities"] or [None])[0], scene["camera"]
     side = {-1: "-", 0: "", 1: "+"}
+    other = scene["entities"][1] if len(scene["entities"]) > 1 else None
     return {"env": scene["env"], "camera": cam["kind"] + side[cam["dir"]],
+            "time": scene["time"], "weather": scene["weather"], "style": scene["style"], "loop": scene["loop"],
+            "views": scene["views"], "moves": [m["kind"] for m in scene["moves"]],
+            "second": other["class"] if other else "none", "relation": other["relation"] if other else "none",
             "object": hero["class"] if hero else "none", "colour": hero["colour"] if hero else "none",
             "motion": hero["action"] + side[hero["dir"]] if hero else "none"}
 
