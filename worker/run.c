@@ -110,10 +110,9 @@ enum err run_job(struct run *r, struct receipt *out, const struct job *job, cons
     struct engine_hooks hooks = {
         .ctx = &j, .progress = on_progress, .is_cancelled = on_ask, .log = on_log};
     struct plan_model model = model_of(engine_caps(r->engine));
-    struct known_source source = {r->engine, r->store, r->decode_program};
+    struct known_source source = {r->store, r->decode_program};
     struct engine_words words;
-    struct engine_known known;
-    bool has_known = false;
+    struct known known = {0};
     int64_t started_ms = now_mono_ms();
     *out = (struct receipt){0};
     r->last_percent = 0;
@@ -122,15 +121,16 @@ enum err run_job(struct run *r, struct receipt *out, const struct job *job, cons
 
     TRY(plan_make(&j.plan, job, &model, f));
     TRY(engine_canvas_check(r->engine, &j.plan.canvas, f));
-    TRY(known_fetch(&known, &has_known, &source, &j.plan, f)); /* assets -> latents and levels */
+    TRY(known_fetch(&known, &source, &j.plan, f)); /* assets -> frames on the canvas */
     TRY(engine_encode_text(r->engine, &words, job->prompt, job->negative_prompt, f));
     struct engine_render_in in = {.canvas = j.plan.canvas,
-                                  .known = has_known ? &known : NULL,
+                                  .given = known.given.n_spans > 0 ? &known.given : NULL,
                                   .words = &words,
                                   .params = params_of(job)};
     TRY(write_clip(&j, out, &in, dir, job->crf, f));
     add_facts(out, &j.plan, job, started_ms);
 out:
+    known_free(&known);
     engine_job_end(r->engine); /* all that this job took from the pools */
     engine_hooks_set(r->engine, &(struct engine_hooks){0});
     return rc;
