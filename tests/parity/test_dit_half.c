@@ -2,7 +2,7 @@
  * the model that comes with the source; and that no byte depends on the number of threads.
  *
  * Products of bf16 round every operand to 2^-9. Through two blocks of 32 channels and through eight
- * of 192, velocities come out 1.2e-3 and 3.1e-3 off (relative L2, measured), with cosines of
+ * of 192, velocities come out 1.2e-3 and 3.2e-3 off (relative L2, measured), with cosines of
  * 0.999999 and 0.999995; 3e-3, 6e-3 and 1 - 5e-5 are allowed. */
 #include <math.h>
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static const struct folder {
 } folders[] = {
     {"tests/golden/dit_cells", "tests/golden/dit_cells/io.safetensors", 3, 4, 6, 7, 3e-3},
     {"tests/golden/dit_patch", "tests/golden/dit_patch/io.safetensors", 3, 4, 6, 7, 3e-3},
-    {"models/tiny/transformer", NULL, 5, 10, 16, 9, 6e-3},
+    {"models/tiny/transformer", NULL, 3, 10, 8, 9, 6e-3},
 };
 
 static float *input(const struct folder *at, const char *name, int64_t n) {
