@@ -6,11 +6,12 @@
 #include "engine/cpu/cpu_gemm_pack.h"
 
 /* A stretch of K, so long that sums are rarely stored, and short enough that its rows of x and two
- * panels of its weights stay in a second-level cache of 1 MiB. Tiles are 120 x 256. */
+ * panels of its weights stay in a second-level cache of 1 MiB. Tiles are 120 x 128: the last
+ * ones, which some threads wait for, are a hundredth of a product. */
 enum {
     GEMM_PANEL_BYTES = 256 << 10,
     GEMM_TILE_ROWS = 120,
-    GEMM_TILE_COLS = 256,
+    GEMM_TILE_COLS = 128,
     GEMM_TILES_PER_THREAD = 8,
     GEMM_CONVERT_BYTES = 64 << 20,
     GEMM_LINE_BYTES = 64

@@ -19,16 +19,38 @@ HOT int32_t gemm_word(const char *p) {
     return word;
 }
 
+/* gcc keeps sums in registers only when the loops over them are gone before it decides; clang does
+ * it by itself. */
+#if defined(__clang__)
+#define GEMM_UNROLL
+#else
+#define GEMM_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 /* All rows of sums take one word of K; row i of x is at x[i / 3] + i % 3 * stride. */
 HOT void gemm_take(gemm_sum sum[][GEMM_NV], const char *const x[2], int64_t stride,
                    const uint32_t *w, int rows, int vecs) {
     gemm_words b[GEMM_NV];
+    GEMM_UNROLL
     for (int v = 0; v < vecs; v++)
         b[v] = *(const gemm_words_any *)(w + v * VEC_N);
+    GEMM_UNROLL
     for (int i = 0; i < rows; i++) {
         gemm_words a = GEMM_SPREAD(gemm_word(x[i / 3] + i % 3 * stride));
+        GEMM_UNROLL
         for (int v = 0; v < vecs; v++)
             sum[i][v] = GEMM_MAC(sum[i][v], a, b[v]);
+    }
+}
+
+HOT void gemm_keep(gemm_sum sum[][GEMM_NV], float *to, bool is_first, int rows, int vecs) {
+    GEMM_UNROLL
+    for (int i = 0; i < rows; i++) {
+        GEMM_UNROLL
+        for (int v = 0; v < vecs; v++) {
+            gemm_sum_any *at = (gemm_sum_any *)(void *)(to + i * GEMM_NR + v * VEC_N);
+            *at = is_first ? sum[i][v] : sum[i][v] + *at;
+        }
     }
 }
 
@@ -36,19 +58,22 @@ HOT void gemm_step(const struct cpu_gemm_step *s, int rows, int vecs) {
     gemm_sum sum[CPU_GEMM_ROWS][GEMM_NV];
     const char *x[2] = {s->x, s->x + 3 * s->x_stride}, *ahead = s->ahead;
     const uint32_t *w = s->w;
-    for (int i = 0; i < rows; i++)
+    int64_t stride = s->x_stride, ahead_step = s->ahead_step;
+    GEMM_UNROLL
+    for (int i = 0; i < rows; i++) {
+        GEMM_UNROLL
         for (int v = 0; v < vecs; v++)
             sum[i][v] = (gemm_sum){0};
-    for (int64_t k = 0; k < s->n_words; k++, x[0] += 4, x[1] += 4, w += GEMM_NR) {
-        __builtin_prefetch(ahead, 0, 2);
-        ahead += s->ahead_step;
-        gemm_take(sum, x, s->x_stride, w, rows, vecs);
     }
-    for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vecs; v++) {
-            gemm_sum_any *to = (gemm_sum_any *)(void *)(s->sum + i * GEMM_NR + v * VEC_N);
-            *to = s->is_first ? sum[i][v] : sum[i][v] + *to;
-        }
+    for (int64_t k = s->n_words; k > 0; k--, x[0] += 4, x[1] += 4, w += GEMM_NR) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
+        gemm_take(sum, x, stride, w, rows, vecs);
+    }
+    if (s->is_first)
+        gemm_keep(sum, s->sum, true, rows, vecs);
+    else
+        gemm_keep(sum, s->sum, false, rows, vecs);
 }
 
 #define GEMM_STEP(rows, vecs)                                       \
