@@ -74,9 +74,10 @@ static const struct lexicon_row rows[] = {
     ENV(MEADOW, "a green meadow|a grassy meadow|a wide grassy field",
         "一片绿色的草地|一片青草地|开阔的草原",
         "meadow|grass|field|grassland|lawn|pasture|prairie|green field|grassy field|green "
-        "meadow|countryside|hills|park|garden|"
+        "meadow|countryside|hills|park|garden|jungle|rainforest|farm|yard|playground|"
         "on the grass|forest|woods|mountain|mountains|valley",
-        "草地|草原|绿草地|草坪|田野|牧场|绿色草地|绿色的草地|公园|花园|山谷|森林|山|乡间|草地上"),
+        "草地|草原|绿草地|草坪|田野|牧场|绿色草地|绿色的草地|公园|花园|丛林|雨林|农场|院子|操场|"
+        "山谷|森林|山|乡间|草地上"),
     ENV(DESERT, "a desert with pyramids|a sandy desert with pyramids",
         "有金字塔的沙漠|一片有金字塔的沙漠",
         "desert|pyramid|pyramids|egypt|sahara|dune|dunes|sand dunes|giza|mars|sandy desert",
@@ -113,7 +114,8 @@ static const struct lexicon_row rows[] = {
         "background|white background|empty room|artist's studio",
         "画室|工作室|美术馆|展厅|画廊|摄影棚|影棚|纯色背景|白色背景"),
     ENV(KITCHEN, "a kitchen table|a wooden kitchen table", "一张厨房餐桌|厨房的木桌",
-        "kitchen|kitchen table|kitchen counter|restaurant|diner|dining "
+        "sofa|couch|living room|bedroom|kitchen|kitchen table|kitchen "
+        "counter|restaurant|diner|dining "
         "table|cafe|café|tabletop|table top|wooden table|countertop",
         "厨房|餐桌|桌上|餐厅|厨房桌子|咖啡馆|饭桌|木桌|厨房里"),
     ENV(COFFEE_CUP, "a cup of coffee|a coffee cup", "一杯咖啡|一个咖啡杯",

@@ -175,10 +175,12 @@ static const struct lexicon_row rows[] = {
 
     DOES(STAND, LEXICON_ANY, "stays still|stands still|does not move|rests in place",
          "静止不动|停在原地|一动不动",
-         "stand|stands|stay|stays|rest|rests|sits|sit|waits|wait|lies|idle|idles|motionless|still|"
+         "sleeping|sleeps|sleep|asleep|lying down|sits "
+         "down|stand|stands|stay|stays|rest|rests|sits|sit|waits|wait|lies|idle|idles|motionless|"
+         "still|"
          "parked|stopped|stops|"
          "sits still|lies still|remains still|is parked|remains in place|stood",
-         "不动|静止|停着|待着|停在那里|静静地"),
+         "睡觉|睡着|睡|躺着|趴着|坐下|不动|静止|停着|待着|停在那里|静静地"),
     DOES(STAND, WORLD_CLASS_PERSON, "stands still|stays in place|does not move",
          "静静地站着|站着不动|站在原地", NULL, "站着|站立|站在|伫立|站|坐着|坐在|等待"),
     DOES(STAND, WORLD_CLASS_RED_COAT_WOMAN, "stands still|stays in place|does not move",
