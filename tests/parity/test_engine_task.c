@@ -450,6 +450,49 @@ static void what_cannot_be_told_is_refused_in_words(void) {
     mem_free(s.frames);
 }
 
+/* One allocation after the other fails, on each of the ways that given frames can go. */
+static void every_failed_allocation_is_an_answer(void) {
+    struct seen s = make_seen(13, 64, 64);
+    struct fail f = {0};
+    struct engine *e = open_engine(mini, &s);
+    struct engine_words words;
+    uint8_t *clip = draw_clip(&s.canvas), *mask = mem_take(64 * 64, 1);
+    memset(mask, 255, 64 * 32);
+    struct engine_span span = {.clip = {clip, s.canvas}};
+    struct engine_given given = {.n_spans = 1, .span = &span};
+    enum { REGION, EDIT, LOOP, WAYS };
+    for (int way = 0; way < WAYS; way++) {
+        enum err rc = ERR_NOMEM;
+        int n_failed = 0;
+        given.region = (struct engine_region){way == REGION ? mask : NULL, 1, 1};
+        span.level = way == REGION ? 0 : .5;
+        for (int64_t nth = 1; rc != ERR_OK && nth < 10000; nth += 1 + nth / 6) {
+            CHECK_OK(engine_encode_text(e, &words, "a", NULL, &f), &f);
+            struct engine_edit edit = {.old = &words, .old_guidance = 1};
+            struct engine_render_in in = {.canvas = s.canvas,
+                                          .given = way == LOOP ? NULL : &given,
+                                          .words = &words,
+                                          .params = {.n_steps = 2, .guidance = 1, .cache = .1},
+                                          .is_loop = way == LOOP,
+                                          .edit = way == EDIT ? &edit : NULL};
+            s.n_frames = 0;
+            mem_fail_nth(nth);
+            rc = engine_render(e, &in, on_frame, &s, &f);
+            mem_fail_nth(0);
+            CHECK(rc == ERR_OK || rc == ERR_NOMEM);
+            n_failed += rc != ERR_OK;
+            engine_job_end(e);
+            CHECK(e->pace == NULL);
+        }
+        CHECK_INT(rc, ERR_OK);
+        CHECK(n_failed > 5);
+    }
+    engine_close(e);
+    mem_free(clip);
+    mem_free(mask);
+    mem_free(s.frames);
+}
+
 static const struct test tests[] = {
     TEST(a_tail_gets_a_past_before_it_is_encoded),
     TEST(given_spans_come_back_to_the_byte),
@@ -462,5 +505,6 @@ static const struct test tests[] = {
     TEST(threads_change_nothing),
     TEST(other_models_are_told_in_their_own_form),
     TEST(what_cannot_be_told_is_refused_in_words),
+    TEST(every_failed_allocation_is_an_answer),
 };
 TEST_MAIN(tests)
