@@ -403,6 +403,8 @@ static enum err make_all(struct render *r, struct fail *f) {
                     (int)r->plan.L * e->grid.factor_t, e->caps.window_latents * e->grid.factor_t);
     TRY(take_frames(r, f));
     TRY(adapt(r, f));
+    if (in->edit && !in->given && !in->known)
+        return FAIL(f, ERR_INPUT, "an edit needs a clip of the whole canvas");
     if (in->edit && !(r->is_by_levels && r->known))
         return FAIL(f, ERR_UNSUPPORTED, "%.100s cannot edit a clip in this way: it %s",
                     e->caps.name, adapter_name(e->adapter));

@@ -98,3 +98,59 @@ def test_an_interrupted_run_leaves_what_was_there(tmp_path):
     p.stderr.close()
     assert out.read_bytes() == b"an old file of that name"
     assert os.listdir(tmp_path) == ["x.mp4"]
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    out = tmp_path_factory.mktemp("clip") / "a.mp4"
+    r = gen("--prompt", "a red ball", "-o", out, "--size", "64x64", "--frames", 17, "--steps", 2)
+    assert r.returncode == 0, r.stderr
+    return out
+
+
+# Flags, and what the last line says of the result.
+TASKS = [
+    (["--extend", "forward", "--seconds", "0.5"], "64 x 64, 23 frames"),
+    (["--extend", "backward", "--seconds", "0.5"], "64 x 64, 23 frames"),
+    (["--extend", "both", "--seconds", "0.5"], "64 x 64, 28 frames"),
+    (["--connect", "CLIP", "--seconds", "1"], "64 x 64, 46 frames"),
+    (["--loop", "--seconds", "1"], "64 x 64, 29 frames"),
+    (["--strength", "0.5"], "64 x 64, 17 frames"),
+    (["--refine", "0.3"], "64 x 64, 17 frames"),
+    (["--mask", "PICTURE"], "64 x 64, 17 frames"),
+    (["--place", "32x32+16+16"], "64 x 64, 17 frames"),
+    (["--flowedit", "a blue ball"], "64 x 64, 17 frames"),
+]
+
+
+@pytest.mark.parametrize("flags,said", TASKS, ids=[r[0][0] for r in TASKS])
+def test_a_clip_is_worked_on(tmp_path, clip, flags, said):
+    (tmp_path / "p.png").write_bytes(picture.png())
+    names = {"CLIP": clip, "PICTURE": tmp_path / "p.png"}
+    r = gen("--prompt", "a red ball", "--video", clip, "-o", tmp_path / "x.mp4", "--size", "64x64", "--steps", 3,
+            *[names.get(a, a) for a in flags])
+    assert r.returncode == 0, r.stderr
+    assert said in r.stderr
+    assert sorted(os.listdir(tmp_path)) == ["p.png", "x.mp4"]
+
+
+def test_one_thing_is_done_with_a_clip(tmp_path, clip):
+    for flags in ([], ["--loop", "--strength", "0.5"]):
+        r = gen("--prompt", "a", "--video", clip, "-o", tmp_path / "x.mp4", *flags)
+        assert r.returncode == USAGE and "--video takes one of --extend" in r.stderr
+
+
+def test_one_frame_is_a_picture_and_sizes_off_the_grid_are_cut(tmp_path):
+    r = gen("--prompt", "a red ball", "-o", tmp_path / "x.png", "--size", "130x70", "--steps", 2,
+            "--preview", tmp_path / "p.png")
+    assert r.returncode == 0, r.stderr
+    assert "130 x 70, 1 frames" in r.stderr
+    data = (tmp_path / "x.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert (int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")) == (130, 70)
+
+
+def test_a_new_loop_has_whole_latents(tmp_path):
+    r = gen("--prompt", "a red ball", "-o", tmp_path / "x.mp4", "--size", "64x64", "--frames", 17, "--steps", 2, "--loop")
+    assert r.returncode == 0, r.stderr
+    assert "16 frames" in r.stderr and "from the last frame to the first" in r.stderr
