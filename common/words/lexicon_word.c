@@ -97,7 +97,7 @@ static const struct lexicon_row rows[] = {
         "在|位于|从|与|跟|靠近|绕着|朝着|围绕|沿着|穿着|拿着|对着|向着"),
 
     ROW(SKIP, 0, NULL, NULL,
-        "next|at "
+        "painter|artist|owner|rider|crew|next|at "
         "first|screen|half|while|wears|wear|carries|carrying|there|is|are|was|were|be|been|being|"
         "we|i|you|see|sees|seen|"
         "that|which|who|whose|and|or|as|"
@@ -140,7 +140,8 @@ static const struct lexicon_row rows[] = {
         "level|old|new|young|big-hearted|warm|cold|cool|bright|vivid|"
         "colourful|colorful|deep|simple|plain|tiny bit|a bit|empty "
         "of|side|left side|right side|middle|centre|center|top|bottom",
-        "的|了|着|是|有|和|也|还|会|正|正在|里|中|上|下|边|面|以及|并且|并|而|又|再|同时|然后|接着|"
+        "画家|艺术家|主人|的|了|着|是|有|和|也|还|会|正|正在|里|中|上|下|边|面|以及|并且|并|而|又|"
+        "再|同时|然后|接着|"
         "最后|地|得|被|把|将|让|使|"
         "个|只|辆|艘|位|名|棵|座|盏|块|条|张|片|群|台|这里|那里|画面|画面中|画面里|场景|视频|镜头|"
         "可以看到|看到|我们看到|能看到|我们|出现|展示|"
