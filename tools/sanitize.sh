@@ -5,7 +5,7 @@ set -u
 cd "$(dirname "$0")/.."
 b=$1
 # Memory that nobody filled is filled with something, so that reading it shows.
-export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:max_malloc_fill_size=1000000000:malloc_fill_byte=255 UBSAN_OPTIONS=print_stacktrace=1
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:max_malloc_fill_size=16777216:malloc_fill_byte=255 UBSAN_OPTIONS=print_stacktrace=1
 export TSAN_OPTIONS="halt_on_error=0 second_deadlock_stack=1"
 log=build/sanitize-$(basename "$b").log
 clip=$(mktemp --suffix .mp4)
