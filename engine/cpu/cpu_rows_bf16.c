@@ -68,7 +68,7 @@ KERNEL __m512 load_any(const char *p, enum dtype dtype, __mmask16 mask) {
 TARGET static void convert(char *out, const char *from, enum dtype dtype, int64_t n) {
     int64_t each = (int64_t)tensor_dtype_bytes(dtype);
     for (int64_t i = 0; i < n; i += 16) {
-        __mmask16 mask = n - i < 16 ? (__mmask16)((1u << (n - i)) - 1) : (__mmask16)0xffff;
+        __mmask16 mask = (__mmask16)(n - i < 16 ? (1u << (n - i)) - 1 : 0xffffu);
         __m512 v = load_any(from + i * each, dtype, mask);
         _mm256_mask_storeu_epi16(out + i * 2, mask, (__m256i)_mm512_cvtneps_pbh(v));
     }
