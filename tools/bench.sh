@@ -13,6 +13,7 @@ for row in "$@"; do
     ops)
         "$b/tests/parity/test_op_check" --bench
         "$b/tests/parity/test_op_attention" --bench
+        "$b/tests/parity/test_op_linear" --bench
         ;;
     # The service without a model: requests a second at eight connections, every write synced.
     http) MISORA_BUILD=$PWD/$b python3 tests/load/bench_http.py 4 ;;

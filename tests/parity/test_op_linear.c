@@ -1,5 +1,6 @@
 /* Matrix products: every instruction set and every type of weights against the oracle, over odd
  * shapes, with everything that may follow the sums; and the same bytes whatever the threads.
+ * `--bench` times them instead, one JSON object a line.
  *
  * The oracle gets the numbers as the kernel reads them (bf16 where it multiplies bf16) and sums in
  * double. So what may differ is the order of f32 sums, 4 eps sqrt(K) (1 + |want|), and one rounding
@@ -7,9 +8,11 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/base/assert.h"
 #include "common/base/mem.h"
+#include "engine/cpu/cpu_gemm.h"
 #include "engine/half.h"
 #include "engine/op.h"
 #include "engine/rng.h"
@@ -294,6 +297,80 @@ static void nothing_is_read_behind_a_row(void) {
     device_close(&dev);
 }
 
+/* Benchmarks, one core, processor time, in turns with a probe: the kernel on data that never leaves
+ * the first-level cache, which is what the core can give at that moment. Best of several turns. */
+enum { TURNS = 7, PROBE_WORDS = 96, PROBE_REPEATS = 8000 };
+
+static double cpu_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Multiplications and additions a second, in 1e9. */
+static double probe_once(const struct cpu_gemm_kind *kind) {
+    static uint32_t x[CPU_GEMM_ROWS * PROBE_WORDS], w[PROBE_WORDS * 64];
+    float sum[CPU_GEMM_ROWS * 64];
+    struct cpu_gemm_step s = {.x = (const char *)x,
+                              .x_stride = PROBE_WORDS * 4,
+                              .w = w,
+                              .n_words = PROBE_WORDS,
+                              .sum = sum,
+                              .is_first = true,
+                              .ahead = (const char *)w};
+    double start = cpu_s();
+    for (int i = 0; i < PROBE_REPEATS; i++)
+        kind->step[CPU_GEMM_ROWS - 1][kind->nr / kind->vec - 1](&s);
+    double n = 2.0 * PROBE_REPEATS * CPU_GEMM_ROWS * PROBE_WORDS * kind->nr;
+    return n * 4 / (double)tensor_dtype_bytes(kind->dtype) / (cpu_s() - start) * 1e-9;
+}
+
+static void bench_one(struct device *dev, enum dtype dtype, const char *isa,
+                      const struct shape *s) {
+    enum dtype x_dtype = device_activation(dev);
+    struct tensor x = random_2d(x_dtype, s->M, s->K, 1), w = random_2d(DTYPE_F32, s->O, s->K, 1);
+    struct tensor packed = packed_as(dev, &w, dtype),
+                  out = empty(x_dtype, 2, (int64_t[]){s->M, s->O});
+    const struct cpu_gemm_kind *kind = cpu_gemm_find(packed.dtype, isa);
+    double best = 0, probe = 0, flop = 2.0 * (double)(s->M * s->K * s->O);
+    for (int i = 0; i < TURNS; i++) {
+        double rate = probe_once(kind), start = cpu_s();
+        ok(op_linear(dev, &out, &x, &packed, NULL, ACT_NONE, NULL));
+        double got = flop / (cpu_s() - start) * 1e-9;
+        best = got > best ? got : best;
+        probe = rate > probe ? rate : probe;
+    }
+    printf("{\"bench\":\"linear_%s_%lldx%lldx%lld\",\"value\":%.1f,\"unit\":\"GF/s\","
+           "\"baseline\":\"kernel_probe\",\"baseline_value\":%.1f,\"ratio\":%.3f}\n",
+           kind->name, (long long)s->M, (long long)s->K, (long long)s->O, best, probe,
+           best / probe);
+    drop_all();
+}
+
+static int bench_all(void) {
+    static const struct shape large[] = {{1280, 1536, 1536},
+                                         {1280, 1536, 8960},
+                                         {1280, 8960, 1536},
+                                         {520, 192, 768},
+                                         {520, 768, 192}};
+    static const struct {
+        const char *isa;
+        enum precision precision;
+        enum dtype dtype;
+    } rows[] = {{NULL, PRECISION_BF16, DTYPE_F32},
+                {NULL, PRECISION_INT8, DTYPE_I8},
+                {"avx512", PRECISION_F32, DTYPE_F32},
+                {"avx2", PRECISION_F32, DTYPE_F32}};
+    for (int r = 0; r < COUNT_OF(rows); r++) {
+        struct device dev;
+        if (!open_cpu(&dev, rows[r].isa, rows[r].precision, 1)) continue;
+        for (int i = 0; i < COUNT_OF(large) && cpu_gemm_find(DTYPE_F32, rows[r].isa); i++)
+            bench_one(&dev, rows[r].dtype, rows[r].isa, &large[i]);
+        device_close(&dev);
+    }
+    return 0;
+}
+
 static const struct test tests[] = {
     TEST(products_agree_on_every_instruction_set),
     TEST(bytes_do_not_depend_on_the_threads),
@@ -308,7 +385,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "%s\n", f.text);
         return 1;
     }
-    int rc = check_main(tests, COUNT_OF(tests), argc, argv);
+    bool is_bench = argc > 1 && strcmp(argv[1], "--bench") == 0;
+    int rc = is_bench ? bench_all() : check_main(tests, COUNT_OF(tests), argc, argv);
     device_close(&ref);
     return rc;
 }
