@@ -223,6 +223,7 @@ enum err engine_denoise(struct engine *e, struct tensor *latent, const struct ca
     TRY(engine_take_host(e, latent, 4, dims, f));
     TRY(engine_denoise_ready(e, m, dims, known, words, params, f));
     TRY(denoise_run(latent->data, &m->in, &c, &o, &e->job, &e->step, f));
+    pool_trim(&e->step, 0); /* decoding comes next, and its caches may be what just fits */
 out:
     mem_free(ctx.rgb);
     mem_free(m);
