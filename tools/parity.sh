@@ -7,7 +7,7 @@ b=$1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 bad=0
-for t in sampling_golden sampling_tasks dit_cache text_golden dit_golden dit_variants clip_golden conditions_golden experts_golden adapters_golden vae_maps vae_golden vae_tile taehv pipeline_golden engine op_check op_attention op_conv; do
+for t in sampling_golden sampling_tasks dit_cache text_golden dit_golden dit_variants clip_golden conditions_golden experts_golden adapters_golden vae_maps vae_golden vae_tile taehv pipeline_golden engine op_check op_linear op_attention op_conv; do
     "$b/tests/parity/test_$t" >>"$log" 2>&1 || bad=1
 done
 awk '
