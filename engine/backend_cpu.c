@@ -1,7 +1,6 @@
 #include "engine/backend_cpu.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "common/base/mem.h"
 #include "engine/backend_host.h"
@@ -34,37 +33,34 @@ static void cpu_close(struct device *dev) {
 }
 
 /* Kernels of convolutions are of the type of the activations where the processor multiplies it. */
-static void open_conv(struct cpu *c, const struct device *dev, const char *isa) {
-    bool is_all = !isa || strcmp(isa, "avx512bf16") == 0;
+static void open_conv(struct cpu *c, const struct device *dev, enum cpu_isa isa) {
     c->conv = (struct cpu_conv){.pool = c->pool, .vec = c->vec};
-    c->conv.plain = cpu_tile_find(DTYPE_F32, is_all ? NULL : isa);
-    c->conv.tile = is_all ? cpu_tile_find(device_activation(dev), NULL) : NULL;
+    c->conv.plain = cpu_tile_find(DTYPE_F32, isa);
+    c->conv.tile = cpu_tile_find(device_activation(dev), isa);
     if (!c->conv.tile) c->conv.tile = c->conv.plain;
 }
 
 static enum err cpu_open(struct device *dev, const struct device_opts *opts, struct fail *f) {
     enum err rc = ERR_OK;
+    enum cpu_isa isa;
     struct cpu *c = mem_take(1, sizeof *c);
     if (!c) return FAIL(f, ERR_NOMEM, "no memory for the device");
     dev->self = c;
-    c->vec = cpu_vec_find(opts->isa && strcmp(opts->isa, "avx512bf16") == 0 ? NULL : opts->isa);
-    if (!c->vec)
-        return FAIL(f, ERR_UNSUPPORTED, "this processor has no instruction set \"%.20s\"",
-                    opts->isa);
+    TRY(cpu_isa_find(&isa, opts->isa, f));
+    c->vec = cpu_vec_find(isa);
     dev->precision = opts->precision;
     if (opts->precision == PRECISION_AUTO)
-        dev->precision = cpu_gemm_find(DTYPE_BF16, opts->isa) ? PRECISION_BF16 : PRECISION_F32;
-    if (dev->precision == PRECISION_INT8 && !cpu_gemm_find(DTYPE_I8, opts->isa)) {
-        cpu_close(dev);
-        return FAIL(f, ERR_UNSUPPORTED, "int8 products need AVX-512 with VNNI and bf16");
-    }
+        dev->precision = cpu_gemm_find(DTYPE_BF16, isa) ? PRECISION_BF16 : PRECISION_F32;
+    if (dev->precision == PRECISION_INT8 && !cpu_gemm_find(DTYPE_I8, isa))
+        TRY(FAIL(f, ERR_UNSUPPORTED, "int8 products need AVX-512 with VNNI and bf16"));
     TRY(cpu_blas_open(&c->blas, f));
     TRY(cpu_pool_open(&c->pool, opts->n_threads, f));
     TRY(cpu_pool_reserve(c->pool, cpu_element_scratch(), f));
-    open_conv(c, dev, opts->isa);
-    cpu_attention_open(&c->attention, c->pool, opts->isa);
-    c->linear = (struct cpu_linear){.pool = c->pool, .vec = c->vec, .blas = &c->blas};
-    cpu_linear_open(&c->linear, dev->precision, opts->isa);
+    open_conv(c, dev, isa);
+    cpu_attention_open(&c->attention, c->pool, isa);
+    c->linear = (struct cpu_linear){
+        .pool = c->pool, .vec = c->vec, .blas = &c->blas, .uses_blas = !opts->isa};
+    cpu_linear_open(&c->linear, dev->precision, isa);
 out:
     if (rc != ERR_OK) cpu_close(dev);
     return rc;

@@ -193,18 +193,17 @@ static void fill_key_bias(struct job *j) {
             j->key_bias[i] = bias ? ((const float *)bias->data)[i] * j->kind->log_unit : 0.0f;
 }
 
-static struct cpu_attention_kernel kernel(enum dtype dtype, const char *isa) {
+static struct cpu_attention_kernel kernel(enum dtype dtype, enum cpu_isa isa) {
     struct cpu_attention_kernel k = {.tile = cpu_tile_find(dtype, isa)};
     for (int i = 0; k.tile && i < COUNT_OF(kinds); i++)
         if (strcmp(kinds[i]->name, k.tile->name) == 0) k.kind = kinds[i];
     return k;
 }
 
-void cpu_attention_open(struct cpu_attention *a, struct cpu_pool *pool, const char *isa) {
-    bool is_all = !isa || strcmp(isa, "avx512bf16") == 0;
+void cpu_attention_open(struct cpu_attention *a, struct cpu_pool *pool, enum cpu_isa isa) {
     a->pool = pool;
-    a->plain = kernel(DTYPE_F32, is_all ? NULL : isa);
-    if (is_all) a->half = kernel(DTYPE_BF16, NULL);
+    a->plain = kernel(DTYPE_F32, isa);
+    a->half = kernel(DTYPE_BF16, isa);
     if (!a->half.tile) a->half = a->plain;
 }
 

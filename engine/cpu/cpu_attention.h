@@ -21,8 +21,8 @@ struct cpu_attention {
     struct cpu_attention_kernel plain, half; /* for tensors of f32, of bf16 */
 };
 
-/* `isa` is the most that may be used: "base", "avx2", "avx512", "avx512bf16", or NULL for all. */
-void cpu_attention_open(struct cpu_attention *a, struct cpu_pool *pool, const char *isa);
+/* `isa` is the most that may be used. */
+void cpu_attention_open(struct cpu_attention *a, struct cpu_pool *pool, enum cpu_isa isa);
 /* As op_attention(). */
 MUST_CHECK enum err cpu_attention_run(const struct cpu_attention *a, struct tensor *out,
                                       const struct tensor *q, const struct tensor *k,

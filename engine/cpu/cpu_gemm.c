@@ -17,48 +17,21 @@ enum {
     GEMM_LINE_BYTES = 64
 };
 
-#if defined(__x86_64__)
-static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-
-static int has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-}
-
-static int has_bf16(void) {
-    return has_avx512() && __builtin_cpu_supports("avx512bf16");
-}
-
-static int has_int8(void) {
-    return has_bf16() && __builtin_cpu_supports("avx512vnni");
-}
-#endif
-
-/* What `isa` of struct device_opts allows, from little to much. */
-static const char *const levels[] = {"base", "avx2", "avx512", "avx512bf16"};
-
 static const struct {
     const struct cpu_gemm_kind *kind;
-    int level;
-    int (*is_there)(void);
+    enum cpu_isa isa;
 } kinds[] = {
 #if defined(__x86_64__)
-    {&cpu_gemm_int8, 3, has_int8},
-    {&cpu_gemm_bf16, 3, has_bf16},
-    {&cpu_gemm_avx512, 2, has_avx512},
-    {&cpu_gemm_avx2, 1, has_avx2},
+    {&cpu_gemm_int8, CPU_ISA_AVX512VNNI},
+    {&cpu_gemm_bf16, CPU_ISA_AVX512BF16},
+    {&cpu_gemm_avx512, CPU_ISA_AVX512},
+    {&cpu_gemm_avx2, CPU_ISA_AVX2},
 #endif
 };
 
-const struct cpu_gemm_kind *cpu_gemm_find(enum dtype dtype, const char *isa) {
-    int level = COUNT_OF(levels) - 1;
-    while (isa && level > 0 && strcmp(levels[level], isa) != 0)
-        level--;
+const struct cpu_gemm_kind *cpu_gemm_find(enum dtype dtype, enum cpu_isa isa) {
     for (int i = 0; i < COUNT_OF(kinds); i++)
-        if (kinds[i].kind->dtype == dtype && kinds[i].level <= level && kinds[i].is_there())
-            return kinds[i].kind;
+        if (kinds[i].kind->dtype == dtype && kinds[i].isa <= isa) return kinds[i].kind;
     return NULL;
 }
 

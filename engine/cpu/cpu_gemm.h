@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/cpu/cpu_isa.h"
 #include "engine/cpu/cpu_pool.h"
 #include "engine/op.h"
 
@@ -66,9 +67,8 @@ struct cpu_gemm_kind {
 extern const struct cpu_gemm_kind cpu_gemm_avx2, cpu_gemm_avx512, cpu_gemm_bf16, cpu_gemm_int8;
 #endif
 
-/* The best kernel for weights of this type that the processor has and `isa` (of struct device_opts)
- * allows; NULL when there is none. */
-const struct cpu_gemm_kind *cpu_gemm_find(enum dtype dtype, const char *isa);
+/* The best kernel for weights of this type that `isa` allows; NULL when there is none. */
+const struct cpu_gemm_kind *cpu_gemm_find(enum dtype dtype, enum cpu_isa isa);
 
 /* `w` is packed for this kind (cpu_gemm_pack.h). ERR_NOMEM when x has to be converted and there is
  * no room. */

@@ -8,12 +8,12 @@
  * depends on the shape it gets. */
 enum { LINEAR_ROWS_MIN = 32, LINEAR_TILES = 16 };
 
-void cpu_linear_open(struct cpu_linear *l, enum precision precision, const char *isa) {
+void cpu_linear_open(struct cpu_linear *l, enum precision precision, enum cpu_isa isa) {
     l->gemm = precision == PRECISION_F32 ? NULL : cpu_gemm_find(DTYPE_BF16, isa);
     if (!l->gemm) l->gemm = cpu_gemm_find(DTYPE_F32, isa);
     l->gemm_int8 = precision == PRECISION_INT8 ? cpu_gemm_find(DTYPE_I8, isa) : NULL;
     l->rows = cpu_rows_find(isa, precision);
-    l->uses_blas = !l->gemm || !isa;
+    if (!l->gemm) l->uses_blas = true;
 }
 
 /* A product of OpenBLAS is cut along its longer side; bias and activation follow while it is warm.

@@ -19,8 +19,10 @@ struct cpu_linear {
     const struct cpu_rows_kernel *rows;
 };
 
-/* Chooses the kernels; `isa` as in struct device_opts. pool, vec and blas are the caller's. */
-void cpu_linear_open(struct cpu_linear *l, enum precision precision, const char *isa);
+/* Chooses the kernels that `isa` allows. pool, vec, blas and uses_blas are the caller's: OpenBLAS
+ * takes the best of the processor, so a device that was held to less does not use it where it can
+ * do without. */
+void cpu_linear_open(struct cpu_linear *l, enum precision precision, enum cpu_isa isa);
 MUST_CHECK enum err cpu_linear_run(struct cpu_linear *l, struct tensor *out, const struct tensor *x,
                                    const struct tensor *w, const struct linear_opts *o,
                                    struct fail *f);

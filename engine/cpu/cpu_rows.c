@@ -13,43 +13,21 @@ enum {
     CHUNK_ROWS = 256,    /* of x; more are a second run over w */
 };
 
-#if defined(__x86_64__)
-static int has_bf16(void) {
-    return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw");
-}
-
-static int has_avx512(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-}
-
-static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-#endif
-
-static int has_base(void) {
-    return 1;
-}
-
 static const struct {
     const struct cpu_rows_kernel *kernel;
-    int (*is_there)(void);
+    enum cpu_isa isa;
 } rows[] = {
 #if defined(__x86_64__)
-    {&cpu_rows_bf16, has_bf16},
-    {&cpu_rows_avx512, has_avx512},
-    {&cpu_rows_avx2, has_avx2},
+    {&cpu_rows_bf16, CPU_ISA_AVX512BF16},
+    {&cpu_rows_avx512, CPU_ISA_AVX512},
+    {&cpu_rows_avx2, CPU_ISA_AVX2},
 #endif
-    {&cpu_rows_base, has_base},
+    {&cpu_rows_base, CPU_ISA_BASE},
 };
 
-const struct cpu_rows_kernel *cpu_rows_find(const char *isa, enum precision precision) {
+const struct cpu_rows_kernel *cpu_rows_find(enum cpu_isa isa, enum precision precision) {
     int i = 0;
-    while (isa && i + 1 < COUNT_OF(rows) && strcmp(rows[i].kernel->name, isa) != 0)
-        i++;
-    while (!rows[i].is_there() ||
-           (precision == PRECISION_F32 && rows[i].kernel->dtype != DTYPE_F32))
+    while (rows[i].isa > isa || (precision == PRECISION_F32 && rows[i].kernel->dtype != DTYPE_F32))
         i++;
     return rows[i].kernel;
 }

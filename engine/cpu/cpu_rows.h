@@ -45,9 +45,9 @@ extern const struct cpu_rows_kernel cpu_rows_base;
 extern const struct cpu_rows_kernel cpu_rows_avx2, cpu_rows_avx512, cpu_rows_bf16;
 #endif
 
-/* The best kernel that the processor has and `isa` (as in struct device_opts; NULL: all) allows;
- * one that multiplies bf16 only when precision is not PRECISION_F32. */
-const struct cpu_rows_kernel *cpu_rows_find(const char *isa, enum precision precision);
+/* The best kernel that `isa` allows, never NULL; one that multiplies bf16 only when precision is
+ * not PRECISION_F32. */
+const struct cpu_rows_kernel *cpu_rows_find(enum cpu_isa isa, enum precision precision);
 
 struct cpu_rows {
     struct cpu_pool *pool;

@@ -1,45 +1,22 @@
 #include "engine/cpu/cpu_tile.h"
 
-#include <string.h>
-
 #include "common/base/assert.h"
-
-#if defined(__x86_64__)
-static int has_avx512(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
-}
-
-static int has_bf16(void) {
-    return has_avx512() && __builtin_cpu_supports("avx512bf16");
-}
-
-static int has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-#endif
-
-static int has_base(void) {
-    return 1;
-}
 
 static const struct {
     const struct cpu_tile_kind *kind;
-    int (*is_there)(void);
+    enum cpu_isa isa;
 } rows[] = {
 #if defined(__x86_64__)
-    {&cpu_tile_bf16, has_bf16},
-    {&cpu_tile_avx512, has_avx512},
-    {&cpu_tile_avx2, has_avx2},
+    {&cpu_tile_bf16, CPU_ISA_AVX512BF16},
+    {&cpu_tile_avx512, CPU_ISA_AVX512},
+    {&cpu_tile_avx2, CPU_ISA_AVX2},
 #endif
-    {&cpu_tile_base, has_base},
+    {&cpu_tile_base, CPU_ISA_BASE},
 };
 
-const struct cpu_tile_kind *cpu_tile_find(enum dtype dtype, const char *name) {
+const struct cpu_tile_kind *cpu_tile_find(enum dtype dtype, enum cpu_isa isa) {
     for (int i = 0; i < COUNT_OF(rows); i++)
-        if (rows[i].kind->dtype == dtype && (!name || strcmp(name, rows[i].kind->name) == 0) &&
-            rows[i].is_there())
-            return rows[i].kind;
+        if (rows[i].kind->dtype == dtype && rows[i].isa <= isa) return rows[i].kind;
     return NULL;
 }
 

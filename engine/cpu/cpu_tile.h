@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "engine/cpu/cpu_isa.h"
 #include "engine/op.h"
 
 enum { CPU_TILE_WIDE_MAX = 32, CPU_TILE_PIXELS_MAX = 12 };
@@ -59,9 +60,8 @@ extern const struct cpu_tile_kind cpu_tile_avx512;
 extern const struct cpu_tile_kind cpu_tile_bf16;
 #endif
 
-/* The best one of a type for this processor, or the one of that name: "base", "avx2", "avx512",
- * "bf16". NULL when there is none. */
-const struct cpu_tile_kind *cpu_tile_find(enum dtype dtype, const char *name);
+/* The best one of a type that `isa` allows; NULL when there is none: bf16 needs hardware for it. */
+const struct cpu_tile_kind *cpu_tile_find(enum dtype dtype, enum cpu_isa isa);
 
 /* Words of all panels of O rows with K words. */
 int64_t cpu_tile_words(const struct cpu_tile_kind *kind, int64_t O, int64_t K);

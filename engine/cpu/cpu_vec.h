@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "engine/cpu/cpu_isa.h"
 #include "engine/op.h"
 
 struct cpu_vec {
@@ -30,8 +31,7 @@ extern const struct cpu_vec cpu_vec_avx2;
 extern const struct cpu_vec cpu_vec_avx512;
 #endif
 
-/* The best one for this processor; `name` "base", "avx2", "avx512" asks for one (tests), NULL
- * when it is not there. */
-const struct cpu_vec *cpu_vec_find(const char *name);
+/* The best one that `isa` allows; never NULL. */
+const struct cpu_vec *cpu_vec_find(enum cpu_isa isa);
 
 #endif

@@ -350,7 +350,9 @@ static double probe(const struct cpu_tile_kind *kind) {
 
 static void bench_attention(struct device *dev, const char *isa, enum dtype dtype,
                             const struct row *r) {
-    const struct cpu_tile_kind *kind = cpu_tile_find(dtype, dtype == DTYPE_F32 ? isa : NULL);
+    enum cpu_isa most;
+    ok(cpu_isa_find(&most, isa, NULL));
+    const struct cpu_tile_kind *kind = cpu_tile_find(dtype, most);
     int64_t C = r->heads * r->D;
     struct tensor q = random_2d(dtype, r->nq, C), k = random_2d(dtype, r->nk, C);
     struct tensor v = random_2d(dtype, r->nk, C), out = copy_of(&q);

@@ -262,7 +262,9 @@ static int64_t cpu_ns(void) {
 static double probe_once(void) {
     static uint32_t x[PROBE_RUN * CPU_TILE_PIXELS_MAX], w[PROBE_RUN * CPU_TILE_WIDE_MAX];
     float sum[CPU_TILE_PIXELS_MAX * CPU_TILE_WIDE_MAX];
-    const struct cpu_tile_kind *kind = cpu_tile_find(DTYPE_F32, NULL);
+    enum cpu_isa isa;
+    ok(cpu_isa_find(&isa, NULL, NULL));
+    const struct cpu_tile_kind *kind = cpu_tile_find(DTYPE_F32, isa);
     struct cpu_tile_tap tap = {x, w};
     struct cpu_tile t = {.tap = &tap,
                          .n_taps = 1,

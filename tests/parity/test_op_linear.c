@@ -325,7 +325,7 @@ static double probe_once(const struct cpu_gemm_kind *kind) {
     return n * 4 / (double)tensor_dtype_bytes(kind->dtype) / (cpu_s() - start) * 1e-9;
 }
 
-static void bench_one(struct device *dev, enum dtype dtype, const char *isa,
+static void bench_one(struct device *dev, enum dtype dtype, enum cpu_isa isa,
                       const struct shape *s) {
     enum dtype x_dtype = device_activation(dev);
     struct tensor x = random_2d(x_dtype, s->M, s->K, 1), w = random_2d(DTYPE_F32, s->O, s->K, 1);
@@ -363,9 +363,11 @@ static int bench_all(void) {
                 {"avx2", PRECISION_F32, DTYPE_F32}};
     for (int r = 0; r < COUNT_OF(rows); r++) {
         struct device dev;
+        enum cpu_isa isa;
         if (!open_cpu(&dev, rows[r].isa, rows[r].precision, 1)) continue;
-        for (int i = 0; i < COUNT_OF(large) && cpu_gemm_find(DTYPE_F32, rows[r].isa); i++)
-            bench_one(&dev, rows[r].dtype, rows[r].isa, &large[i]);
+        ok(cpu_isa_find(&isa, rows[r].isa, NULL));
+        for (int i = 0; i < COUNT_OF(large) && cpu_gemm_find(DTYPE_F32, isa); i++)
+            bench_one(&dev, rows[r].dtype, isa, &large[i]);
         device_close(&dev);
     }
     return 0;
