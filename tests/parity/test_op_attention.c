@@ -11,65 +11,27 @@
 #include <time.h>
 
 #include "common/base/assert.h"
-#include "common/base/mem.h"
 #include "engine/cpu/cpu_attention_kind.h"
 #include "engine/half.h"
 #include "engine/op.h"
-#include "engine/rng.h"
 #include "tests/lib/check.h"
-
-enum { BUFFERS_MAX = 16, SEED = 13 };
+#include "tests/lib/tensors.h"
 
 static struct device ref;
-static void *held[BUFFERS_MAX];
-static int n_held;
-static uint64_t stream;
 
 static const char *const isas[] = {"base", "avx2", "avx512", "avx512bf16"};
 
-static void *take(size_t bytes) {
-    ASSERT(n_held < BUFFERS_MAX);
-    void *p = mem_take_aligned(bytes ? bytes : 4);
-    ASSERT(p);
-    return held[n_held++] = p;
-}
-
-static void drop_all(void) {
-    while (n_held > 0)
-        mem_free_aligned(held[--n_held]);
-}
-
-static float get(const struct tensor *t, int64_t i) {
-    return t->dtype == DTYPE_BF16 ? half_bf16(((const uint16_t *)t->data)[i])
-                                  : ((const float *)t->data)[i];
-}
-
-static struct tensor random_nd(enum dtype dtype, int n_dims, const int64_t *dims) {
-    struct tensor t = tensor_of(NULL, dtype, n_dims, dims);
-    int64_t n = tensor_count(&t);
-    t.data = take(tensor_bytes(&t));
-    float *v = mem_take((size_t)(n ? n : 1), sizeof *v);
-    rng_normal_fill(SEED, ++stream, 0, v, n);
-    for (int64_t i = 0; i < n; i++)
-        if (dtype == DTYPE_BF16)
-            ((uint16_t *)t.data)[i] = half_to_bf16(v[i]);
-        else
-            ((float *)t.data)[i] = v[i];
-    mem_free(v);
-    return t;
-}
-
 static struct tensor random_2d(enum dtype dtype, int64_t rows, int64_t cols) {
-    return random_nd(dtype, 2, (int64_t[]){rows, cols});
+    return tensors_random(dtype, 2, (int64_t[]){rows, cols}, 1.0);
 }
 
 static struct tensor random_1d(int64_t n) {
-    return random_nd(DTYPE_F32, 1, &n);
+    return tensors_random(DTYPE_F32, 1, &n, 1.0);
 }
 
 static struct tensor copy_of(const struct tensor *t) {
     struct tensor c = *t;
-    c.data = take(tensor_bytes(t));
+    c.data = tensors_take(tensor_bytes(t));
     memcpy(c.data, t->data, tensor_bytes(t));
     return c;
 }
@@ -90,7 +52,8 @@ static void compare(const char *what, const char *isa, const struct tensor *got,
     bool is_half = got->dtype == DTYPE_BF16;
     if (is_half) limit += 1.0 / 128;
     for (int64_t i = 0, n = tensor_count(want); i < n; i++) {
-        double w = (double)get(want, i), d = (double)get(got, i) - w, e = fabs(d) / (1 + fabs(w));
+        double w = (double)tensors_get(want, i), d = (double)tensors_get(got, i) - w,
+               e = fabs(d) / (1 + fabs(w));
         worst = e > worst || e != e ? e : worst;
         error += d * d, length += w * w;
     }
@@ -133,7 +96,7 @@ static void check_attention(struct device *dev, const char *isa, const struct ro
     ok(op_attention(dev, &got, &q, &k, &v, &o, NULL));
     ok(op_attention(&ref, &want, &q, &k, &v, &o, NULL));
     compare(names[bias], isa, &got, &want, r->D + r->nk, 3e-3);
-    drop_all();
+    tensors_drop();
 }
 
 static void attention_agrees_on_every_instruction_set(void) {
@@ -168,7 +131,7 @@ static void keys_that_are_out_weigh_nothing(void) {
             ok(op_attention(&dev, &got, &q, &k, &x, &o, NULL));
             ok(op_attention(&dev, &want, &q, &k_in, &x_in, &plain, NULL));
             compare("keys that are out", isas[v], &got, &want, N, 3e-3);
-            drop_all();
+            tensors_drop();
             device_close(&dev);
         }
 }
@@ -188,7 +151,7 @@ static void threads_do_not_change_a_byte(void) {
             CHECK(n == 1 || memcmp(got.data, first.data, tensor_bytes(&got)) == 0);
             device_close(&dev);
         }
-        drop_all();
+        tensors_drop();
     }
 }
 
@@ -206,7 +169,7 @@ static double weight_of(const struct device *dev, enum dtype dtype, double s) {
     struct tensor kb = tensor_of(bias, DTYPE_F32, 1, (int64_t[]){2});
     struct attention_opts o = {.n_heads = 1, .key_bias = &kb};
     ok(op_attention((struct device *)dev, &to, &tq, &k, &v, &o, NULL));
-    return 1 - (double)get(&to, 0);
+    return 1 - (double)tensors_get(&to, 0);
 }
 
 static void weights_are_exponentials_over_their_range(void) {
@@ -245,15 +208,16 @@ static void check_norms(struct device *dev, const char *isa, int i, enum dtype i
         if (in == out) got = copy_of(&x); /* in place */
         ok(op_norm(dev, &got, in == out ? &got : &x, &o, NULL));
         compare(names[kind], isa, &got, &want, C > 8 ? C : 64, 1e-3);
-        drop_all();
+        tensors_drop();
     }
 }
 
 static void check_modulation(struct device *dev, const char *isa, int i, enum dtype in,
                              enum dtype out) {
     int64_t N = sizes[i][0], C = sizes[i][1] + 3;
-    struct tensor x = random_2d(in, N, C), table = random_nd(DTYPE_F32, 3, (int64_t[]){3, 6, C});
-    struct tensor index = tensor_of(take((size_t)N * 4), DTYPE_I32, 1, &N);
+    struct tensor x = random_2d(in, N, C),
+                  table = tensors_random(DTYPE_F32, 3, (int64_t[]){3, 6, C}, 1.0);
+    struct tensor index = tensor_of(tensors_take((size_t)N * 4), DTYPE_I32, 1, &N);
     for (int64_t t = 0; t < N; t++)
         ((int32_t *)index.data)[t] = (int32_t)(t % 3);
     struct mod_table m = {&table, i % 2 ? &index : NULL};
@@ -265,7 +229,7 @@ static void check_modulation(struct device *dev, const char *isa, int i, enum dt
     ok(op_gate_add(dev, &got, &x, &m, 5, NULL));
     ok(op_gate_add(&ref, &want, &x, &m, 5, NULL));
     compare("gate_add", isa, &got, &want, C > 8 ? C : 64, 1e-3);
-    drop_all();
+    tensors_drop();
 }
 
 static void check_elements(struct device *dev, const char *isa, int i, enum dtype in,
@@ -285,7 +249,7 @@ static void check_elements(struct device *dev, const char *isa, int i, enum dtyp
     ok(op_act(dev, &got, &a, (enum act)(i % ACT_COUNT), NULL));
     ok(op_act(&ref, &want, &a, (enum act)(i % ACT_COUNT), NULL));
     compare("act", isa, &got, &want, 16, 1e-3);
-    drop_all();
+    tensors_drop();
 }
 
 static void check_rope(struct device *dev, const char *isa, int heads, enum dtype dtype) {
@@ -295,7 +259,7 @@ static void check_rope(struct device *dev, const char *isa, int heads, enum dtyp
     ok(op_rope(dev, &got, &table, heads, NULL));
     ok(op_rope(&ref, &want, &table, heads, NULL));
     compare("rope", isa, &got, &want, 2, 1e-3);
-    drop_all();
+    tensors_drop();
 }
 
 static void rows_agree_on_every_instruction_set(void) {
@@ -371,7 +335,7 @@ static void bench_attention(struct device *dev, const char *isa, enum dtype dtyp
            "\"ms\":%.3f,\"baseline\":\"fma_probe\",\"baseline_value\":%.1f,\"ratio\":%.2f}\n",
            tensor_dtype_name(dtype), isa, (long long)r->nq, (long long)r->nk, (long long)r->heads,
            (long long)r->D, rate, best_ns * 1e-6, best_probe, rate / best_probe);
-    drop_all();
+    tensors_drop();
 }
 
 static int bench_all(void) {

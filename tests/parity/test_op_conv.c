@@ -8,75 +8,17 @@
 #include <string.h>
 
 #include "common/base/assert.h"
-#include "common/base/mem.h"
 #include "engine/half.h"
 #include "engine/op.h"
-#include "engine/rng.h"
 #include "tests/lib/check.h"
-
-enum { BUFFERS_MAX = 16, SEED = 11 };
+#include "tests/lib/tensors.h"
 
 static struct device ref;
-static void *held[BUFFERS_MAX];
-static int n_held;
-static uint64_t stream;
-
-static void *take(size_t bytes) {
-    ASSERT(n_held < BUFFERS_MAX);
-    void *p = mem_take_aligned(bytes ? bytes : 4);
-    ASSERT(p);
-    return held[n_held++] = p;
-}
-
-static void drop_all(void) {
-    while (n_held > 0)
-        mem_free_aligned(held[--n_held]);
-}
-
-static float get(const struct tensor *t, int64_t i) {
-    return t->dtype == DTYPE_BF16 ? half_bf16(((const uint16_t *)t->data)[i])
-                                  : ((const float *)t->data)[i];
-}
-
-static struct tensor empty(enum dtype dtype, int n_dims, const int64_t *dims) {
-    struct tensor t = tensor_of(NULL, dtype, n_dims, dims);
-    t.data = take(tensor_bytes(&t));
-    memset(t.data, 0, tensor_bytes(&t));
-    return t;
-}
 
 /* What the kernels for bf16 make of f32. */
 static void round_to_bf16(struct tensor *t) {
     for (int64_t i = 0; t->dtype == DTYPE_F32 && i < tensor_count(t); i++)
-        ((float *)t->data)[i] = half_bf16(half_to_bf16(get(t, i)));
-}
-
-static struct tensor random_of(enum dtype dtype, int n_dims, const int64_t *dims, double scale) {
-    struct tensor t = empty(dtype, n_dims, dims);
-    int64_t n = tensor_count(&t);
-    float *v = mem_take((size_t)(n ? n : 1), sizeof *v);
-    rng_normal_fill(SEED, ++stream, 0, v, n);
-    for (int64_t i = 0; i < n; i++) {
-        float x = v[i] * (float)scale;
-        if (dtype == DTYPE_BF16)
-            ((uint16_t *)t.data)[i] = half_to_bf16(x);
-        else
-            ((float *)t.data)[i] = x;
-    }
-    mem_free(v);
-    return t;
-}
-
-/* As the device keeps it, in the pieces that the loader gives. */
-static struct tensor packed_of(struct device *dev, const struct tensor *w) {
-    struct tensor p = tensor_of(NULL, DTYPE_F32, 5, w->dim);
-    int64_t K = tensor_count(w) / w->dim[0];
-    p.data = take(op_packed(dev, &p));
-    for (int64_t first = 0; first < w->dim[0]; first += OP_PACK_ROWS) {
-        int64_t n = w->dim[0] - first < OP_PACK_ROWS ? w->dim[0] - first : OP_PACK_ROWS;
-        op_pack(dev, &p, (const float *)w->data + first * K, first, n);
-    }
-    return p;
+        ((float *)t->data)[i] = half_bf16(half_to_bf16(tensors_get(t, i)));
 }
 
 struct row {
@@ -131,7 +73,8 @@ static void compare(const char *what, const struct tensor *got, const struct ten
     char shape[TENSOR_SHAPE_TEXT_MAX];
     if (got->dtype == DTYPE_BF16) limit += 1.0 / 256;
     for (int64_t i = 0, n = tensor_count(want); i < n; i++) {
-        double w = (double)get(want, i), e = fabs((double)get(got, i) - w) / (1 + fabs(w));
+        double w = (double)tensors_get(want, i),
+               e = fabs((double)tensors_get(got, i) - w) / (1 + fabs(w));
         worst = e > worst || e != e ? e : worst;
     }
     printf("     %-28s %-20s error %.2e of %.2e\n", what, tensor_shape_text(want, shape), worst,
@@ -142,16 +85,16 @@ static void compare(const char *what, const struct tensor *got, const struct ten
 static void check(struct device *dev, const char *isa, const struct row *r, const struct form *m) {
     struct fail f = {0};
     int64_t K = r->kt * r->kh * r->kw * r->C, times = r->is_doubled ? 2 : 1;
-    struct tensor x = random_of(m->x, 4, (int64_t[]){r->T, r->H, r->W, r->C}, 1);
-    struct tensor cache = random_of(m->x, 4, (int64_t[]){r->cache, r->H, r->W, r->C}, 1);
-    struct tensor w =
-        random_of(DTYPE_F32, 5, (int64_t[]){r->O, r->kt, r->kh, r->kw, r->C}, 1 / sqrt((double)K));
-    struct tensor b = random_of(DTYPE_F32, 1, &r->O, 1);
+    struct tensor x = tensors_random(m->x, 4, (int64_t[]){r->T, r->H, r->W, r->C}, 1);
+    struct tensor cache = tensors_random(m->x, 4, (int64_t[]){r->cache, r->H, r->W, r->C}, 1);
+    struct tensor w = tensors_random(DTYPE_F32, 5, (int64_t[]){r->O, r->kt, r->kh, r->kw, r->C},
+                                     1 / sqrt((double)K));
+    struct tensor b = tensors_random(DTYPE_F32, 1, &r->O, 1);
     int64_t T = (r->cache + r->T - r->kt) / r->stride_t + 1;
     int64_t dims[] = {T, r->H * times / r->stride_s, r->W * times / r->stride_s, r->O};
-    struct tensor add = random_of(m->adds_to_itself ? m->out : m->add, 4, dims, 1);
-    struct tensor want = empty(DTYPE_F32, 4, dims);
-    struct tensor packed = m->is_packed ? packed_of(dev, &w) : w;
+    struct tensor add = tensors_random(m->adds_to_itself ? m->out : m->add, 4, dims, 1);
+    struct tensor want = tensors_zero(DTYPE_F32, 4, dims);
+    struct tensor packed = m->is_packed ? tensors_packed(dev, &w, DTYPE_F32) : w;
     if (packed.dtype == DTYPE_BF16) {
         round_to_bf16(&w);
         round_to_bf16(&x);
@@ -170,13 +113,13 @@ static void check(struct device *dev, const char *isa, const struct row *r, cons
                                             : ACT_SILU,
                           .add = m->has_add ? &add : NULL};
     CHECK_OK(op_conv(&ref, &want, &x, &o, &f), &f);
-    struct tensor got = m->adds_to_itself ? add : empty(m->out, 4, dims);
+    struct tensor got = m->adds_to_itself ? add : tensors_zero(m->out, 4, dims);
     o.w = &packed;
     CHECK_OK(op_conv(dev, &got, &x, &o, &f), &f);
     char what[64];
     snprintf(what, sizeof what, "conv, %s%s", isa, got.dtype == DTYPE_BF16 ? ", bf16 out" : "");
     compare(what, &got, &want, K);
-    drop_all();
+    tensors_drop();
 }
 
 struct way {
@@ -216,19 +159,22 @@ static void convolution_agrees_on_every_instruction_set(void) {
 static void threads_do_not_change_a_byte(void) {
     int64_t xd[] = {2, 21, 37, 48}, wd[] = {80, 3, 3, 3, 48}, od[] = {2, 21, 37, 80};
     int64_t cd[] = {2, 21, 37, 48};
-    struct tensor x = random_of(DTYPE_BF16, 4, xd, 1), cache = random_of(DTYPE_BF16, 4, cd, 1);
-    struct tensor w = random_of(DTYPE_F32, 5, wd, 0.03), first = empty(DTYPE_F32, 4, od);
+    struct tensor x = tensors_random(DTYPE_BF16, 4, xd, 1),
+                  cache = tensors_random(DTYPE_BF16, 4, cd, 1);
+    struct tensor w = tensors_random(DTYPE_F32, 5, wd, 0.03),
+                  first = tensors_zero(DTYPE_F32, 4, od);
     for (int n = 1; n <= 5; n += 2) {
         struct device dev;
         struct fail f = {0};
         if (!open_way(&dev, &ways[4], n)) break;
-        struct tensor packed = packed_of(&dev, &w), got = n == 1 ? first : empty(DTYPE_F32, 4, od);
+        struct tensor packed = tensors_packed(&dev, &w, DTYPE_F32),
+                      got = n == 1 ? first : tensors_zero(DTYPE_F32, 4, od);
         struct conv_opts o = {.w = &packed, .cache = &cache, .stride_t = 1, .stride_s = 1};
         CHECK_OK(op_conv(&dev, &got, &x, &o, &f), &f);
         CHECK(memcmp(got.data, first.data, tensor_bytes(&got)) == 0);
         device_close(&dev);
     }
-    drop_all();
+    tensors_drop();
 }
 
 static void depthwise_agrees(void) {
@@ -239,13 +185,13 @@ static void depthwise_agrees(void) {
     for (int i = 0; i < COUNT_OF(shapes) * 2; i++) {
         const int64_t *d = shapes[i / 2];
         enum dtype type = i % 2 ? DTYPE_BF16 : DTYPE_F32;
-        struct tensor x = random_of(type, 4, d, 1), got = empty(type, 4, d);
-        struct tensor want = empty(DTYPE_F32, 4, d);
-        struct tensor w = random_of(DTYPE_F32, 3, (int64_t[]){d[3], d[4], d[4]}, 0.2);
+        struct tensor x = tensors_random(type, 4, d, 1), got = tensors_zero(type, 4, d);
+        struct tensor want = tensors_zero(DTYPE_F32, 4, d);
+        struct tensor w = tensors_random(DTYPE_F32, 3, (int64_t[]){d[3], d[4], d[4]}, 0.2);
         CHECK_OK(op_depthwise(&dev, &got, &x, &w, &f), &f);
         CHECK_OK(op_depthwise(&ref, &want, &x, &w, &f), &f);
         compare("depthwise", &got, &want, d[4] * d[4]);
-        drop_all();
+        tensors_drop();
     }
     device_close(&dev);
 }
@@ -261,34 +207,36 @@ static void volumes_of_bf16_agree(void) {
     struct fail f = {0};
     if (!open_way(&dev, &ways[4], 3)) return;
     for (int i = 0; i < COUNT_OF(ups); i++) {
-        struct tensor x = random_of(DTYPE_BF16, 4, (int64_t[]){3, 4, 6, ups[i].C}, 1);
+        struct tensor x = tensors_random(DTYPE_BF16, 4, (int64_t[]){3, 4, 6, ups[i].C}, 1);
         int64_t dims[] = {3 * ups[i].ft - ups[i].n, 4 * ups[i].fs, 6 * ups[i].fs, ups[i].O};
-        struct tensor got = random_of(DTYPE_BF16, 4, dims, 1), want = empty(DTYPE_BF16, 4, dims);
+        struct tensor got = tensors_random(DTYPE_BF16, 4, dims, 1),
+                      want = tensors_zero(DTYPE_BF16, 4, dims);
         memcpy(want.data, got.data, tensor_bytes(&got));
         CHECK_OK(op_dup_up_add(&dev, &got, &x, ups[i].ft, ups[i].fs, ups[i].n, &f), &f);
         CHECK_OK(op_dup_up_add(&ref, &want, &x, ups[i].ft, ups[i].fs, ups[i].n, &f), &f);
         compare("dup_up, bf16", &got, &want, 1);
-        drop_all();
+        tensors_drop();
     }
     for (int i = 0; i < COUNT_OF(downs); i++) {
         int64_t T = downs[i].n ? 3 : 4;
-        struct tensor x = random_of(DTYPE_BF16, 4, (int64_t[]){T, 4, 6, downs[i].C}, 1);
+        struct tensor x = tensors_random(DTYPE_BF16, 4, (int64_t[]){T, 4, 6, downs[i].C}, 1);
         int64_t dims[] = {(T + downs[i].n) / downs[i].ft, 4 / downs[i].fs, 6 / downs[i].fs,
                           downs[i].O};
-        struct tensor got = random_of(DTYPE_BF16, 4, dims, 1), want = empty(DTYPE_BF16, 4, dims);
+        struct tensor got = tensors_random(DTYPE_BF16, 4, dims, 1),
+                      want = tensors_zero(DTYPE_BF16, 4, dims);
         memcpy(want.data, got.data, tensor_bytes(&got));
         CHECK_OK(op_avg_down_add(&dev, &got, &x, downs[i].ft, downs[i].fs, downs[i].n, &f), &f);
         CHECK_OK(op_avg_down_add(&ref, &want, &x, downs[i].ft, downs[i].fs, downs[i].n, &f), &f);
         compare("avg_down, bf16", &got, &want, 1);
-        drop_all();
+        tensors_drop();
     }
-    struct tensor x = random_of(DTYPE_BF16, 4, (int64_t[]){3, 4, 6, 8}, 1);
-    struct tensor got = empty(DTYPE_BF16, 4, (int64_t[]){6, 4, 6, 4});
-    struct tensor want = empty(DTYPE_BF16, 4, got.dim);
+    struct tensor x = tensors_random(DTYPE_BF16, 4, (int64_t[]){3, 4, 6, 8}, 1);
+    struct tensor got = tensors_zero(DTYPE_BF16, 4, (int64_t[]){6, 4, 6, 4});
+    struct tensor want = tensors_zero(DTYPE_BF16, 4, got.dim);
     CHECK_OK(op_time_split(&dev, &got, &x, &f), &f);
     CHECK_OK(op_time_split(&ref, &want, &x, &f), &f);
     CHECK(memcmp(got.data, want.data, tensor_bytes(&got)) == 0);
-    drop_all();
+    tensors_drop();
     device_close(&dev);
 }
 

@@ -11,93 +11,32 @@
 #include <time.h>
 
 #include "common/base/assert.h"
-#include "common/base/mem.h"
 #include "engine/cpu/cpu_gemm.h"
 #include "engine/half.h"
 #include "engine/op.h"
-#include "engine/rng.h"
 #include "tests/lib/check.h"
-
-enum { BUFFERS_MAX = 16, SEED = 17 };
+#include "tests/lib/tensors.h"
 
 static struct device ref;
-static void *held[BUFFERS_MAX];
-static int n_held;
-static uint64_t stream;
-
-static void *take(size_t bytes) {
-    ASSERT(n_held < BUFFERS_MAX);
-    void *p = mem_take_aligned(bytes ? bytes : 4);
-    ASSERT(p);
-    return held[n_held++] = p;
-}
-
-static void drop_all(void) {
-    while (n_held > 0)
-        mem_free_aligned(held[--n_held]);
-}
 
 static void ok(enum err rc) {
     CHECK_INT(rc, ERR_OK);
 }
 
-static float get(const struct tensor *t, int64_t i) {
-    if (t->dtype == DTYPE_BF16) return half_bf16(((const uint16_t *)t->data)[i]);
-    return ((const float *)t->data)[i];
-}
-
-static struct tensor empty(enum dtype dtype, int n_dims, const int64_t *dims) {
-    struct tensor t = tensor_of(NULL, dtype, n_dims, dims);
-    t.data = take(tensor_bytes(&t));
-    memset(t.data, 0, tensor_bytes(&t));
-    return t;
-}
-
-static struct tensor random_of(enum dtype dtype, int n_dims, const int64_t *dims, double scale) {
-    struct tensor t = empty(dtype, n_dims, dims);
-    int64_t n = tensor_count(&t);
-    float *v = mem_take((size_t)n, sizeof *v);
-    rng_normal_fill(SEED, ++stream, 0, v, n);
-    for (int64_t i = 0; i < n; i++) {
-        v[i] *= (float)scale;
-        if (dtype == DTYPE_BF16)
-            ((uint16_t *)t.data)[i] = half_to_bf16(v[i]);
-        else
-            ((float *)t.data)[i] = v[i];
-    }
-    mem_free(v);
-    return t;
-}
-
 static struct tensor random_2d(enum dtype dtype, int64_t rows, int64_t cols, double scale) {
-    return random_of(dtype, 2, (int64_t[]){rows, cols}, scale);
+    return tensors_random(dtype, 2, (int64_t[]){rows, cols}, scale);
 }
 
 static struct tensor as_bf16(const struct tensor *t) {
-    struct tensor c = empty(DTYPE_F32, t->n_dims, t->dim);
+    struct tensor c = tensors_zero(DTYPE_F32, t->n_dims, t->dim);
     for (int64_t i = 0; i < tensor_count(t); i++)
-        ((float *)c.data)[i] = half_bf16(half_to_bf16(get(t, i)));
+        ((float *)c.data)[i] = half_bf16(half_to_bf16(tensors_get(t, i)));
     return c;
-}
-
-/* As the device keeps it, in the pieces that the loader gives. */
-static struct tensor packed_as(struct device *dev, const struct tensor *w, enum dtype dtype) {
-    struct tensor p = tensor_of(NULL, dtype, 2, w->dim);
-    p.data = take(op_packed(dev, &p));
-    for (int64_t first = 0; first < w->dim[0]; first += OP_PACK_ROWS) {
-        int64_t n = w->dim[0] - first < OP_PACK_ROWS ? w->dim[0] - first : OP_PACK_ROWS;
-        op_pack(dev, &p, (const float *)w->data + first * w->dim[1], first, n);
-    }
-    return p;
 }
 
 struct shape {
     int64_t M, K, O;
 };
-
-static struct tensor packed_of(struct device *dev, const struct tensor *w) {
-    return packed_as(dev, w, DTYPE_F32);
-}
 
 /* Rows around 6, numbers around a word, columns around a vector and a panel; K in two stretches. */
 static const struct shape shapes[] = {{1, 1, 1},     {3, 5, 7},      {6, 2, 16},
@@ -120,8 +59,8 @@ static const struct variant variants[] = {
 };
 
 static struct mod_table gates(struct tensor *table, struct tensor *index, int64_t M, int64_t O) {
-    *table = random_of(DTYPE_F32, 3, (int64_t[]){2, 3, O}, 1);
-    *index = empty(DTYPE_I32, 1, &M);
+    *table = tensors_random(DTYPE_F32, 3, (int64_t[]){2, 3, O}, 1);
+    *index = tensors_zero(DTYPE_I32, 1, &M);
     for (int64_t i = 0; i < M; i++)
         ((int32_t *)index->data)[i] = (int32_t)(i % 2);
     return (struct mod_table){table, index};
@@ -140,8 +79,8 @@ static double worst_of(const struct tensor *got, const struct tensor *want, int6
     double worst = 0, limit = 4 * 1.2e-7 * sqrt((double)K);
     if (got->dtype == DTYPE_BF16) limit += 1.0 / 256;
     for (int64_t i = 0, n = tensor_count(want); i < n; i++) {
-        double e = fabs((double)get(got, i) - (double)get(want, i)) /
-                   (1 + fabs((double)get(want, i))) / limit;
+        double e = fabs((double)tensors_get(got, i) - (double)tensors_get(want, i)) /
+                   (1 + fabs((double)tensors_get(want, i))) / limit;
         worst = e > worst || e != e ? e : worst;
     }
     return worst;
@@ -150,9 +89,10 @@ static double worst_of(const struct tensor *got, const struct tensor *want, int6
 static double check_one(struct device *dev, const struct shape *s, const struct variant *v) {
     struct tensor x = random_2d(v->x, s->M, s->K, 1), table, index;
     struct tensor w = random_2d(DTYPE_F32, s->O, s->K, 1 / sqrt((double)s->K));
-    struct tensor b = random_of(DTYPE_F32, 1, &s->O, 1), packed = packed_of(dev, &w);
+    struct tensor b = tensors_random(DTYPE_F32, 1, &s->O, 1),
+                  packed = tensors_packed(dev, &w, DTYPE_F32);
     struct tensor want = random_2d(DTYPE_F32, s->M, s->O, 1);
-    struct tensor got = empty(v->out, 2, want.dim);
+    struct tensor got = tensors_zero(v->out, 2, want.dim);
     struct mod_table gate = gates(&table, &index, s->M, s->O);
     const struct tensor *bias = v->has_bias ? &b : NULL;
     const struct mod_table *gated = v->has_gate ? &gate : NULL;
@@ -162,7 +102,7 @@ static double check_one(struct device *dev, const struct shape *s, const struct 
     struct tensor seen_x = is_rounded ? as_bf16(&x) : x, seen_w = is_rounded ? as_bf16(&w) : w;
     run(&ref, v, &want, &seen_x, &seen_w, bias, gated);
     double worst = worst_of(&got, &want, s->K);
-    drop_all();
+    tensors_drop();
     return worst;
 }
 
@@ -213,13 +153,13 @@ static void bytes_do_not_depend_on_the_threads(void) {
                     struct device dev;
                     is_there = open_cpu(&dev, isas[i], precisions[p], t + 1);
                     if (!is_there) break;
-                    struct tensor packed = packed_of(&dev, &w);
-                    out[t] = empty(DTYPE_F32, 2, (int64_t[]){large[s].M, large[s].O});
+                    struct tensor packed = tensors_packed(&dev, &w, DTYPE_F32);
+                    out[t] = tensors_zero(DTYPE_F32, 2, (int64_t[]){large[s].M, large[s].O});
                     run(&dev, &variants[4], &out[t], &x, &packed, NULL, &gate);
                     CHECK(memcmp(out[0].data, out[t].data, tensor_bytes(&out[0])) == 0);
                     device_close(&dev);
                 }
-                drop_all();
+                tensors_drop();
             }
 }
 
@@ -241,17 +181,17 @@ static void whole_numbers_are_multiplied_exactly_in_int8(void) {
         if (shapes[s].K < 2) continue;
         struct tensor x = random_2d(DTYPE_F32, shapes[s].M, shapes[s].K, 1);
         struct tensor w = random_2d(DTYPE_F32, shapes[s].O, shapes[s].K, 1);
-        struct tensor b = random_of(DTYPE_F32, 1, &shapes[s].O, 1000);
+        struct tensor b = tensors_random(DTYPE_F32, 1, &shapes[s].O, 1000);
         fill_whole(&x, -100, 155);
         fill_whole(&w, -127, 127);
-        struct tensor packed = packed_as(&dev, &w, DTYPE_I8);
-        struct tensor got = empty(DTYPE_F32, 2, (int64_t[]){shapes[s].M, shapes[s].O});
-        struct tensor want = empty(DTYPE_F32, 2, got.dim);
+        struct tensor packed = tensors_packed(&dev, &w, DTYPE_I8);
+        struct tensor got = tensors_zero(DTYPE_F32, 2, (int64_t[]){shapes[s].M, shapes[s].O});
+        struct tensor want = tensors_zero(DTYPE_F32, 2, got.dim);
         CHECK_INT(packed.dtype, DTYPE_I8);
         ok(op_linear(&dev, &got, &x, &packed, &b, ACT_SILU, NULL));
         ok(op_linear(&ref, &want, &x, &w, &b, ACT_SILU, NULL));
         CHECK(worst_of(&got, &want, 1) <= 1);
-        drop_all();
+        tensors_drop();
     }
     device_close(&dev);
 }
@@ -263,19 +203,20 @@ static void int8_is_off_by_a_percent(void) {
     for (int v = 0; v < COUNT_OF(variants); v++) {
         struct tensor x = random_2d(variants[v].x, 50, 600, 1), table, index;
         struct tensor w = random_2d(DTYPE_F32, 130, 600, 1 / sqrt(600.0));
-        struct tensor packed = packed_as(&dev, &w, DTYPE_I8);
-        struct tensor want = random_2d(DTYPE_F32, 50, 130, 0), got = empty(DTYPE_F32, 2, want.dim);
+        struct tensor packed = tensors_packed(&dev, &w, DTYPE_I8);
+        struct tensor want = random_2d(DTYPE_F32, 50, 130, 0),
+                      got = tensors_zero(DTYPE_F32, 2, want.dim);
         struct mod_table gate = gates(&table, &index, 50, 130);
         double error = 0, norm = 0;
         run(&dev, &variants[v], &got, &x, &packed, NULL, &gate);
         run(&ref, &variants[v], &want, &x, &w, NULL, &gate);
         for (int64_t i = 0; i < tensor_count(&want); i++) {
-            double e = (double)get(&got, i) - (double)get(&want, i);
-            error += e * e, norm += (double)get(&want, i) * (double)get(&want, i);
+            double e = (double)tensors_get(&got, i) - (double)tensors_get(&want, i);
+            error += e * e, norm += (double)tensors_get(&want, i) * (double)tensors_get(&want, i);
         }
         printf("     variant %d: relative error %.4f\n", v, sqrt(error / norm));
         CHECK(sqrt(error / norm) < 0.015);
-        drop_all();
+        tensors_drop();
     }
     device_close(&dev);
 }
@@ -285,15 +226,16 @@ static void nothing_is_read_behind_a_row(void) {
     struct device dev;
     if (!open_cpu(&dev, NULL, PRECISION_BF16, 1)) return;
     struct tensor x = random_2d(DTYPE_BF16, 9, 7, 1);
-    struct tensor w = random_2d(DTYPE_F32, 5, 7, 1), packed = packed_of(&dev, &w);
-    struct tensor a = empty(DTYPE_F32, 2, (int64_t[]){8, 5}), b = empty(DTYPE_F32, 2, a.dim);
+    struct tensor w = random_2d(DTYPE_F32, 5, 7, 1), packed = tensors_packed(&dev, &w, DTYPE_F32);
+    struct tensor a = tensors_zero(DTYPE_F32, 2, (int64_t[]){8, 5}),
+                  b = tensors_zero(DTYPE_F32, 2, a.dim);
     struct tensor head = tensor_rows(&x, 0, 8);
     ok(op_linear(&dev, &a, &head, &packed, NULL, ACT_NONE, NULL));
     for (int i = 0; i < 7; i++)
         ((uint16_t *)x.data)[8 * 7 + i] = 0x7fc0; /* not a number */
     ok(op_linear(&dev, &b, &head, &packed, NULL, ACT_NONE, NULL));
     CHECK(memcmp(a.data, b.data, tensor_bytes(&a)) == 0);
-    drop_all();
+    tensors_drop();
     device_close(&dev);
 }
 
@@ -329,8 +271,8 @@ static void bench_one(struct device *dev, enum dtype dtype, enum cpu_isa isa,
                       const struct shape *s) {
     enum dtype x_dtype = device_activation(dev);
     struct tensor x = random_2d(x_dtype, s->M, s->K, 1), w = random_2d(DTYPE_F32, s->O, s->K, 1);
-    struct tensor packed = packed_as(dev, &w, dtype),
-                  out = empty(x_dtype, 2, (int64_t[]){s->M, s->O});
+    struct tensor packed = tensors_packed(dev, &w, dtype),
+                  out = tensors_zero(x_dtype, 2, (int64_t[]){s->M, s->O});
     const struct cpu_gemm_kind *kind = cpu_gemm_find(packed.dtype, isa);
     double best = 0, probe = 0, flop = 2.0 * (double)(s->M * s->K * s->O);
     for (int i = 0; i < TURNS; i++) {
@@ -344,7 +286,7 @@ static void bench_one(struct device *dev, enum dtype dtype, enum cpu_isa isa,
            "\"baseline\":\"kernel_probe\",\"baseline_value\":%.1f,\"ratio\":%.3f}\n",
            kind->name, (long long)s->M, (long long)s->K, (long long)s->O, best, probe,
            best / probe);
-    drop_all();
+    tensors_drop();
 }
 
 static int bench_all(void) {
