@@ -20,12 +20,13 @@ def stack():
 
 def long_job(s, i):
     """A job of some seconds, so that a kill lands in its middle."""
-    return s.create(f"a red ball bounces in a green meadow {i}", seconds="4", steps=40)["id"]
+    return s.create(f"a red ball bounces in a green meadow {i}", seconds="4", steps=100)["id"]
 
 
 def running(s, job):
     def look():
         video = s.json("GET", f"/v1/videos/{job}")
+        assert video["status"] != "completed", "the job was over before it was seen at work"
         return video if video["status"] == "in_progress" and video["phase"] == "denoise" else None
     return until(look, 60, f"{job} was computed")
 
