@@ -25,14 +25,28 @@ static const struct weight_row rows[] = {
     {"condition_embedder.time_embedder.linear_2.bias", AT(time_2b), 0, 1, {W(0)}},
     {"condition_embedder.time_proj.weight", AT(time_proj), 0, 2, {W(3), W(0)}},
     {"condition_embedder.time_proj.bias", AT(time_proj_b), 0, 1, {W(3)}},
-    {"condition_embedder.text_embedder.linear_1.weight", AT(text_1), 0, 2, {W(0), W(1)}},
-    {"condition_embedder.text_embedder.linear_1.bias", AT(text_1b), 0, 1, {W(0)}},
-    {"condition_embedder.text_embedder.linear_2.weight", AT(text_2), 0, 2, {W(0), W(0)}},
-    {"condition_embedder.text_embedder.linear_2.bias", AT(text_2b), 0, 1, {W(0)}},
     {"scale_shift_table", AT(mod), WEIGHT_PLAIN, 3, {1, HEAD_ROWS, W(0)}},
     {"proj_out.weight", AT(out), WEIGHT_PLAIN, 2, {W(5), W(0)}},
     {"proj_out.bias", AT(out_b), WEIGHT_PLAIN, 1, {W(5)}},
 };
+
+#define TEXT(member) offsetof(struct dit_text_net, member)
+
+static const struct weight_row text_rows[] = {
+    {"linear_1.weight", TEXT(text_1), WEIGHT_LATE, 2, {W(0), W(1)}},
+    {"linear_1.bias", TEXT(text_1b), WEIGHT_LATE, 1, {W(0)}},
+    {"linear_2.weight", TEXT(text_2), WEIGHT_LATE, 2, {W(0), W(0)}},
+    {"linear_2.bias", TEXT(text_2b), WEIGHT_LATE, 1, {W(0)}},
+};
+
+static const double late_from_bytes = 128 << 20;
+
+static enum err bind_text(struct dit_text_net *n, struct weights *w, const struct dit_config *c,
+                          struct fail *f) {
+    int64_t sizes[] = {dit_config_width(c), c->text_dim};
+    return weights_bind(w, n, "condition_embedder.text_embedder.", text_rows, COUNT_OF(text_rows),
+                        sizes, f);
+}
 
 static enum err bind_vace(struct dit *d, struct weights *w, struct fail *f) {
     if (!d->caps.vace_channels) return ERR_OK;
@@ -75,7 +89,16 @@ out:
     return rc;
 }
 
-static enum err bind_all(struct dit *d, struct weights *w, struct fail *f) {
+static bool decide_late(const struct dit *d, enum dit_late late) {
+    double width = dit_config_width(&d->config);
+    double n = (2.0 + (d->caps.image_dim ? 2 : 0)) * (d->config.n_layers + d->caps.n_vace);
+    if (late == DIT_LATE_BY_SIZE)
+        return n * width * width * (double)tensor_dtype_bytes(device_activation(d->dev)) >=
+               late_from_bytes;
+    return late == DIT_LATE_ALWAYS;
+}
+
+static enum err bind_all(struct dit *d, struct weights *w, enum dit_late late, struct fail *f) {
     enum err rc = ERR_OK;
     const struct dit_config *c = &d->config;
     const int *p = c->patch_size.v;
@@ -86,7 +109,10 @@ static enum err bind_all(struct dit *d, struct weights *w, struct fail *f) {
     char prefix[64];
     TRY(dit_config_caps(&d->caps, &d->config, w, f));
     weights_ignore(w, "scaled_fp8"); /* says only that there are scales */
+    d->is_late = decide_late(d, late);
+    w->turn = d->is_late ? WEIGHT_TURN_EARLY : WEIGHT_TURN_ALL;
     TRY(weights_bind(w, d, "", rows, COUNT_OF(rows), sizes, f));
+    TRY(bind_text(&d->text, w, c, f));
     if (d->caps.image_dim) TRY(dit_image_bind(&d->image, w, &d->caps, width, f));
     for (int i = 0; i < c->n_layers; i++) {
         snprintf(prefix, sizeof prefix, "blocks.%d.", i);
@@ -100,33 +126,47 @@ out:
 }
 
 enum err dit_open(struct dit **out, struct device *dev, struct pool *pool, const char *folder,
-                  struct lora *lora, struct fail *f) {
+                  const struct dit_opts *o, struct fail *f) {
     enum err rc = ERR_OK;
-    struct weights w = {0};
+    const struct dit_opts usual = {0};
     struct dit *d = mem_take(1, sizeof *d);
     *out = NULL;
+    if (!o) o = &usual;
     if (!d) return FAIL(f, ERR_NOMEM, "no memory for the transformer");
     d->dev = dev;
+    d->folder = mem_copy_str(folder);
     TRY(dit_config_read(&d->config, folder, f));
     d->wave = mem_take((size_t)DIT_TIMES_MAX * (size_t)d->config.freq_dim, sizeof *d->wave);
-    if (!d->wave) TRY(FAIL(f, ERR_NOMEM, "no memory for the transformer"));
-    TRY(weights_open(&w, dev, pool, folder, "diffusion_pytorch_model", f));
-    TRY(names_to_ours(&w.file, NAMES_TRANSFORMER, f));
-    TRY(weights_merge(&w, lora, f));
-    TRY(bind_all(d, &w, f));
+    if (!d->wave || !d->folder) TRY(FAIL(f, ERR_NOMEM, "no memory for the transformer"));
+    TRY(weights_open(&d->weights, dev, pool, d->folder, "diffusion_pytorch_model", f));
+    TRY(names_to_ours(&d->weights.file, NAMES_TRANSFORMER, f));
+    TRY(weights_merge(&d->weights, o->lora, f));
+    TRY(bind_all(d, &d->weights, o->late, f));
+    if (!d->is_late) weights_close(&d->weights);
     *out = d;
     d = NULL;
 out:
-    weights_close(&w);
     dit_close(d);
     return rc;
 }
 
 void dit_close(struct dit *d) {
     if (!d) return;
+    weights_close(&d->weights);
+    mem_free(d->folder);
     mem_free(d->vace);
     mem_free(d->wave);
     mem_free(d);
+}
+
+/* From here to end_late() what is late is loaded to `step`, a part at a time. */
+static void begin_late(struct dit *d, struct pool *step) {
+    d->weights.turn = WEIGHT_TURN_LATE;
+    d->weights.pool = step;
+}
+
+static enum err end_late(struct dit *d, struct fail *f) {
+    return d->is_late ? weights_finish(&d->weights, f) : ERR_OK;
 }
 
 /* The real rows and, when there is padding, one zero row behind them, through the embedder. */
@@ -134,15 +174,19 @@ static enum err embed_text(struct dit *d, struct tensor *out, const struct tenso
                            struct pool *step, struct fail *f) {
     enum err rc = ERR_OK;
     int64_t n = rows_in->dim[0], N = out->dim[0], width = dit_config_width(&d->config);
+    struct pool_mark mark = pool_mark(step);
     struct tensor padded, hidden;
+    struct dit_text_net net = d->text;
+    if (d->is_late) TRY(bind_text(&net, &d->weights, &d->config, f));
     TRY(pool_take_2d(step, &padded, N, d->config.text_dim, f));
     TRY(pool_take_2d(step, &hidden, N, width, f));
     op_fill(d->dev, &padded, 0.0f);
     struct tensor real = tensor_rows(&padded, 0, n);
     if (n > 0) TRY(op_copy(d->dev, &real, rows_in, f));
-    TRY(op_linear(d->dev, &hidden, &padded, &d->text_1, &d->text_1b, ACT_GELU_TANH, f));
-    TRY(op_linear(d->dev, out, &hidden, &d->text_2, &d->text_2b, ACT_NONE, f));
+    TRY(op_linear(d->dev, &hidden, &padded, &net.text_1, &net.text_1b, ACT_GELU_TANH, f));
+    TRY(op_linear(d->dev, out, &hidden, &net.text_2, &net.text_2b, ACT_NONE, f));
 out:
+    pool_rewind(step, mark);
     return rc;
 }
 
@@ -156,12 +200,35 @@ out:
     return rc;
 }
 
-static enum err fill_text(struct dit *d, struct dit_block_text *out, const struct dit_block *block,
-                          const struct tensor *text, struct pool *keep, struct fail *f) {
+typedef enum err (*fill_fn)(const struct dit_block *b, struct device *dev,
+                            struct dit_block_text *out, const struct tensor *rows,
+                            const struct dit_config *c, struct fail *f);
+
+/* Block `i` of the trunk or of the control branch, its late weights in `pool`. */
+struct place {
+    const struct dit_block *block;
+    const char *branch;
+    int i;
+};
+
+/* out [Nk,d] of one block from rows [Nk,d] of words or pictures. */
+static enum err fill_block(struct dit *d, struct dit_block_text *out, const struct place *at,
+                           fill_fn fill, const struct tensor *rows_in, struct pool *keep,
+                           struct pool *step, struct fail *f) {
     enum err rc = ERR_OK;
-    TRY(take_keys(d, out, text->dim[0], keep, f));
-    TRY(dit_block_text_fill(block, d->dev, out, text, &d->config, f));
+    struct pool_mark mark = pool_mark(step);
+    struct dit_block late = {0};
+    const struct dit_block *block = at->block;
+    char prefix[64];
+    if (d->is_late) {
+        snprintf(prefix, sizeof prefix, "%sblocks.%d.", at->branch, at->i);
+        TRY(dit_block_bind(&late, &d->weights, prefix, &d->config, f));
+        block = &late;
+    }
+    TRY(take_keys(d, out, rows_in->dim[0], keep, f));
+    TRY(fill(block, d->dev, out, rows_in, &d->config, f));
 out:
+    pool_rewind(step, mark);
     return rc;
 }
 
@@ -183,11 +250,28 @@ enum err dit_text_make(struct dit *d, struct dit_text *out, const struct tensor 
         op_fill(d->dev, &last, (float)log((double)(n_rows - n)));
     }
     TRY(pool_take_2d(step, &text, N, width, f));
+    begin_late(d, step);
     TRY(embed_text(d, &text, rows_in, step, f));
     for (int i = 0; i < d->config.n_layers; i++)
-        TRY(fill_text(d, &out->block[i], &d->block[i], &text, keep, f));
+        TRY(fill_block(d, &out->block[i], &(struct place){&d->block[i], "", i}, dit_block_text_fill,
+                       &text, keep, step, f));
     for (int k = 0; k < d->caps.n_vace; k++)
-        TRY(fill_text(d, &out->vace[k], &d->vace->block[k].block, &text, keep, f));
+        TRY(fill_block(d, &out->vace[k], &(struct place){&d->vace->block[k].block, "vace_", k},
+                       dit_block_text_fill, &text, keep, step, f));
+    TRY(end_late(d, f));
+out:
+    pool_rewind(step, mark);
+    return rc;
+}
+
+static enum err embed_pictures(struct dit *d, struct tensor *out, const struct tensor *rows_in,
+                               struct pool *step, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct pool_mark mark = pool_mark(step);
+    struct dit_image_net net = d->image;
+    int width = dit_config_width(&d->config);
+    if (d->is_late) TRY(dit_image_bind(&net, &d->weights, &d->caps, width, f));
+    TRY(dit_image_embed(&net, d->dev, out, rows_in, step, f));
 out:
     pool_rewind(step, mark);
     return rc;
@@ -203,11 +287,12 @@ enum err dit_pictures_make(struct dit *d, struct dit_pictures *out, const struct
         return FAIL(f, ERR_BUG, "pictures of %lld columns for a model of %d",
                     (long long)rows_in->dim[1], d->caps.image_dim);
     TRY(pool_take_2d(step, &image, N, dit_config_width(&d->config), f));
-    TRY(dit_image_embed(&d->image, d->dev, &image, rows_in, step, f));
-    for (int i = 0; i < d->config.n_layers; i++) {
-        TRY(take_keys(d, &out->block[i], N, keep, f));
-        TRY(dit_block_image_fill(&d->block[i], d->dev, &out->block[i], &image, &d->config, f));
-    }
+    begin_late(d, step);
+    TRY(embed_pictures(d, &image, rows_in, step, f));
+    for (int i = 0; i < d->config.n_layers; i++)
+        TRY(fill_block(d, &out->block[i], &(struct place){&d->block[i], "", i},
+                       dit_block_image_fill, &image, keep, step, f));
+    TRY(end_late(d, f));
 out:
     pool_rewind(step, mark);
     return rc;

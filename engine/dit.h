@@ -14,6 +14,25 @@
 
 enum { DIT_TIMES_MAX = 256 };
 
+/* Weights that only a prompt or a picture goes through, once a job: the embedders and the keys and
+ * values of the cross attention, a tenth of a model. Late ones stay in their files, and each job
+ * reads them a block at a time; the numbers are the same. */
+enum dit_late {
+    DIT_LATE_BY_SIZE, /* when they are 128 MB or more */
+    DIT_LATE_NEVER,
+    DIT_LATE_ALWAYS
+};
+
+struct dit_opts {
+    struct lora *lora; /* added to the weights; borrowed until dit_close(). Or NULL */
+    enum dit_late late;
+};
+
+/* Rows of the text encoder to rows that the blocks attend to. */
+struct dit_text_net {
+    struct tensor text_1, text_1b, text_2, text_2b;
+};
+
 struct dit {
     struct dit_config config;
     struct dit_caps caps;
@@ -22,11 +41,14 @@ struct dit {
     struct tensor patch, patch_b;
     struct tensor patch_extra; /* the columns of the extra channels */
     struct tensor time_1, time_1b, time_2, time_2b, time_proj, time_proj_b;
-    struct tensor text_1, text_1b, text_2, text_2b;
     struct tensor mod; /* [1,2,d] of the head */
     struct tensor out, out_b;
+    struct dit_text_net text;
     struct dit_image_net image;
-    struct dit_vace *vace; /* NULL without a control branch */
+    char *folder;
+    bool is_late;           /* text, image and what the blocks have of both have no data, and */
+    struct weights weights; /* stay open for them */
+    struct dit_vace *vace;  /* NULL without a control branch */
     struct dit_block block[DIT_CONFIG_LAYERS_MAX];
 };
 
@@ -69,18 +91,17 @@ struct dit_input {
     struct dit_cache *cache; /* of the passes before this one, or NULL */
 };
 
-/* Weights go to `pool`; `lora` (may be NULL) is added to them and not needed afterwards. The caller
- * owns *out: dit_close(). Of two experts each has a pool of its own where memory is short: close
- * the one and free its pool, open the other. */
+/* Weights go to `pool`; `o` may be NULL. The caller owns *out: dit_close(). Of two experts each has
+ * a pool of its own where memory is short: close the one and free its pool, open the other. */
 MUST_CHECK enum err dit_open(struct dit **out, struct device *dev, struct pool *pool,
-                             const char *folder, struct lora *lora, struct fail *f);
+                             const char *folder, const struct dit_opts *o, struct fail *f);
 void dit_close(struct dit *d); /* NULL is fine; the weights stay with their pool */
 
 /* rows [n,text_dim] in device memory, n_rows in all with padding (512). Result lives in `keep`,
- * scratch comes from `step`. */
+ * scratch comes from `step`. ERR_CORRUPT when late weights were cut or written to meanwhile. */
 MUST_CHECK enum err dit_text_make(struct dit *d, struct dit_text *out, const struct tensor *rows,
                                   int n_rows, struct pool *keep, struct pool *step, struct fail *f);
-/* rows f32 [Ni,image_dim] of the image encoder, in device memory. */
+/* rows f32 [Ni,image_dim] of the image encoder, in device memory; otherwise as dit_text_make(). */
 MUST_CHECK enum err dit_pictures_make(struct dit *d, struct dit_pictures *out,
                                       const struct tensor *rows, struct pool *keep,
                                       struct pool *step, struct fail *f);

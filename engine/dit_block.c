@@ -27,14 +27,14 @@ static const struct weight_row rows[] = {
     {"attn1.norm_k.weight", SELF(norm_k), WEIGHT_PLAIN, 1, {D}},
     {"attn2.to_q.weight", CROSS(q), WEIGHT_PACK | WEIGHT_INT8, 2, {D, D}},
     {"attn2.to_q.bias", CROSS(q_b), WEIGHT_PLAIN, 1, {D}},
-    {"attn2.to_k.weight", CROSS(k), WEIGHT_PACK, 2, {D, D}},
-    {"attn2.to_k.bias", CROSS(k_b), WEIGHT_PLAIN, 1, {D}},
-    {"attn2.to_v.weight", CROSS(v), WEIGHT_PACK, 2, {D, D}},
-    {"attn2.to_v.bias", CROSS(v_b), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.to_k.weight", CROSS(k), WEIGHT_PACK | WEIGHT_LATE, 2, {D, D}},
+    {"attn2.to_k.bias", CROSS(k_b), WEIGHT_LATE, 1, {D}},
+    {"attn2.to_v.weight", CROSS(v), WEIGHT_PACK | WEIGHT_LATE, 2, {D, D}},
+    {"attn2.to_v.bias", CROSS(v_b), WEIGHT_LATE, 1, {D}},
     {"attn2.to_out.0.weight", CROSS(out), WEIGHT_PACK | WEIGHT_INT8, 2, {D, D}},
     {"attn2.to_out.0.bias", CROSS(out_b), WEIGHT_PLAIN, 1, {D}},
     {"attn2.norm_q.weight", CROSS(norm_q), WEIGHT_PLAIN, 1, {D}},
-    {"attn2.norm_k.weight", CROSS(norm_k), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.norm_k.weight", CROSS(norm_k), WEIGHT_LATE, 1, {D}},
     {"ffn.net.0.proj.weight", AT(up), WEIGHT_PACK | WEIGHT_INT8, 2, {F, D}},
     {"ffn.net.0.proj.bias", AT(up_b), WEIGHT_PLAIN, 1, {F}},
     {"ffn.net.2.weight", AT(down), WEIGHT_PACK | WEIGHT_INT8, 2, {D, F}},
@@ -42,11 +42,11 @@ static const struct weight_row rows[] = {
 };
 
 static const struct weight_row image_rows[] = {
-    {"attn2.add_k_proj.weight", CROSS(add_k), WEIGHT_PACK, 2, {D, D}},
-    {"attn2.add_k_proj.bias", CROSS(add_k_b), WEIGHT_PLAIN, 1, {D}},
-    {"attn2.add_v_proj.weight", CROSS(add_v), WEIGHT_PACK, 2, {D, D}},
-    {"attn2.add_v_proj.bias", CROSS(add_v_b), WEIGHT_PLAIN, 1, {D}},
-    {"attn2.norm_added_k.weight", CROSS(norm_add_k), WEIGHT_PLAIN, 1, {D}},
+    {"attn2.add_k_proj.weight", CROSS(add_k), WEIGHT_PACK | WEIGHT_LATE, 2, {D, D}},
+    {"attn2.add_k_proj.bias", CROSS(add_k_b), WEIGHT_LATE, 1, {D}},
+    {"attn2.add_v_proj.weight", CROSS(add_v), WEIGHT_PACK | WEIGHT_LATE, 2, {D, D}},
+    {"attn2.add_v_proj.bias", CROSS(add_v_b), WEIGHT_LATE, 1, {D}},
+    {"attn2.norm_added_k.weight", CROSS(norm_add_k), WEIGHT_LATE, 1, {D}},
 };
 
 static const struct weight_row norm_rows[] = {

@@ -12,18 +12,18 @@
 static const float norm_eps = 1e-5f; /* not the eps of the config */
 
 static const struct weight_row rows[] = {
-    {"norm1.weight", AT(norm_in), WEIGHT_PLAIN, 1, {I}},
-    {"norm1.bias", AT(norm_in_b), WEIGHT_PLAIN, 1, {I}},
-    {"ff.net.0.proj.weight", AT(up), WEIGHT_PLAIN, 2, {I, I}},
-    {"ff.net.0.proj.bias", AT(up_b), WEIGHT_PLAIN, 1, {I}},
-    {"ff.net.2.weight", AT(down), WEIGHT_PLAIN, 2, {D, I}},
-    {"ff.net.2.bias", AT(down_b), WEIGHT_PLAIN, 1, {D}},
-    {"norm2.weight", AT(norm_out), WEIGHT_PLAIN, 1, {D}},
-    {"norm2.bias", AT(norm_out_b), WEIGHT_PLAIN, 1, {D}},
+    {"norm1.weight", AT(norm_in), WEIGHT_LATE, 1, {I}},
+    {"norm1.bias", AT(norm_in_b), WEIGHT_LATE, 1, {I}},
+    {"ff.net.0.proj.weight", AT(up), WEIGHT_LATE, 2, {I, I}},
+    {"ff.net.0.proj.bias", AT(up_b), WEIGHT_LATE, 1, {I}},
+    {"ff.net.2.weight", AT(down), WEIGHT_LATE, 2, {D, I}},
+    {"ff.net.2.bias", AT(down_b), WEIGHT_LATE, 1, {D}},
+    {"norm2.weight", AT(norm_out), WEIGHT_LATE, 1, {D}},
+    {"norm2.bias", AT(norm_out_b), WEIGHT_LATE, 1, {D}},
 };
 
 static const struct weight_row place_rows[] = {
-    {"pos_embed", AT(place), WEIGHT_PLAIN, 3, {1, N, I}},
+    {"pos_embed", AT(place), WEIGHT_LATE, 3, {1, N, I}},
 };
 
 enum err dit_image_bind(struct dit_image_net *n, struct weights *w, const struct dit_caps *caps,

@@ -31,13 +31,14 @@ static enum err load(struct engine *e, int which, struct fail *f) {
     enum err rc = ERR_OK;
     struct engine_experts *x = &e->experts;
     struct dit *fresh = NULL;
+    struct dit_opts o = {.lora = x->lora[which]};
     char path[512];
     double need;
     TRY(engine_folder_part(&e->folder, path, parts[which], f));
     TRY(room_weights_bytes(&need, path, "diffusion_pytorch_model", e->dev.precision, f));
     TRY(room_check(need, room_free_bytes(), path, f));
     pool_make(&x->pool[which], &e->dev, EXPERT_BLOCK_BYTES, pool_max_bytes);
-    TRY(dit_open(&fresh, &e->dev, &x->pool[which], path, x->lora[which], f));
+    TRY(dit_open(&fresh, &e->dev, &x->pool[which], path, &o, f));
     if (which > 0) TRY(check_pair(e, x->dit[0], fresh, f));
     dit_close(x->dit[which]);
     x->dit[which] = fresh;

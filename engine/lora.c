@@ -131,7 +131,7 @@ static void end_tensor(struct lora *l) {
 
 void lora_rest(struct lora *l) {
     end_tensor(l);
-    pool_free(&l->pool);
+    pool_trim(&l->pool, 0);
     mem_free(l->scratch);
     l->scratch = NULL;
     l->n_scratch = 0;

@@ -48,7 +48,8 @@ MUST_CHECK enum err lora_match(struct lora *l, const struct safetensors *model, 
  */
 MUST_CHECK enum err lora_add(struct lora *l, const struct safetensors_entry *e, float *rows,
                              int64_t first, int64_t n, struct fail *f);
-/* The model is loaded: gives memory back. The set can be matched again. */
+/* The model is loaded, or a part of it: gives memory back. Goes on with the next tensor, or is
+ * matched again. */
 void lora_rest(struct lora *l);
 
 #endif

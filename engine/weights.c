@@ -105,24 +105,31 @@ static struct safetensors_entry *find_beside(struct weights *w, const struct saf
     return safetensors_find(&w->file, name);
 }
 
-/* One scale for all, or one for each row. */
-static enum err scale_rows(struct weights *w, const struct safetensors_entry *e, float *rows,
-                           int64_t first, int64_t n, int64_t row, struct fail *f) {
-    enum err rc = ERR_OK;
+/* The scales of a tensor, or NULL; what goes with it has been asked for. */
+static const struct safetensors_entry *find_scale(struct weights *w,
+                                                  const struct safetensors_entry *e) {
     static const char *const ends[] = {"scale_weight", "weight_scale"};
     static const char *const unused[] = {"scale_input", "input_scale"};
     struct safetensors_entry *scale = NULL, *other;
-    float by = 1;
     for (int i = 0; i < COUNT_OF(ends) && !scale; i++)
         scale = find_beside(w, e, ends[i]);
     for (int i = 0; i < COUNT_OF(unused); i++)
         if ((other = find_beside(w, e, unused[i]))) other->is_used = true;
+    if (scale) scale->is_used = true;
+    return scale;
+}
+
+/* One scale for all, or one for each row. */
+static enum err scale_rows(struct weights *w, const struct safetensors_entry *e, float *rows,
+                           int64_t first, int64_t n, int64_t row, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct safetensors_entry *scale = find_scale(w, e);
+    float by = 1;
     if (!scale) return ERR_OK;
     int64_t n_scales = (int64_t)(scale->bytes / tensor_dtype_bytes(scale->dtype));
     if (!safetensors_is_real(scale) || (n_scales != 1 && n_scales != e->dim[0]))
         return FAIL(f, ERR_CORRUPT, "%.120s: %.100s holds %lld scales", w->folder, scale->name,
                     (long long)n_scales);
-    scale->is_used = true;
     for (int64_t r = 0; r < n; r++) {
         if (r == 0 || n_scales > 1)
             TRY(safetensors_read(&w->file, scale, n_scales > 1 ? first + r : 0, 1, &by, f));
@@ -232,7 +239,8 @@ static enum err take_part(struct weights *w, struct tensor *out, const char *nam
         *out = tensor_of(NULL, e->dtype, e->n_dims, e->dim);
         return ERR_OK;
     }
-    if (w->only_checks) {
+    if (w->only_checks || (w->turn == WEIGHT_TURN_EARLY && flags & WEIGHT_LATE)) {
+        (void)find_scale(w, e);
         *out = part_shape(e, form, part);
         return ERR_OK;
     }
@@ -260,6 +268,7 @@ enum err weights_bind(struct weights *w, void *object, const char *prefix,
     for (int i = 0; i < n_rows; i++) {
         const struct weight_row *r = &rows[i];
         int64_t dims[TENSOR_DIMS_MAX];
+        if (w->turn == WEIGHT_TURN_LATE && !(r->form & WEIGHT_LATE)) continue;
         for (int d = 0; d < r->n_dims; d++)
             dims[d] = r->dim[d] > 0 ? r->dim[d] : sizes[-r->dim[d] - 1];
         snprintf(name, sizeof name, "%s%s", prefix, r->name);
@@ -292,6 +301,7 @@ static void say_problems(const struct weights *w) {
 }
 
 static void drop_scratch(struct weights *w) {
+    if (w->lora) lora_rest(w->lora);
     for (int i = 0; i < 2; i++) {
         mem_free(w->scratch[i]);
         w->scratch[i] = NULL;
@@ -317,7 +327,6 @@ enum err weights_finish(struct weights *w, struct fail *f) {
 }
 
 void weights_close(struct weights *w) {
-    if (w->lora) lora_rest(w->lora);
     safetensors_close(&w->file);
     buf_free(&w->problems);
     drop_scratch(w);

@@ -24,8 +24,14 @@ enum weight_form {
     WEIGHT_STORED,        /* only checked; the tensor says its shape and has no data */
     WEIGHT_OPTIONAL = 64, /* flag: absent is fine, the tensor stays empty (data NULL) */
     WEIGHT_PACK = 128,    /* flag: for op_linear() or op_conv(), kept as the device wants it */
-    WEIGHT_INT8 = 256     /* flag with PACK: 8 bits are enough when the device is asked for them */
+    WEIGHT_INT8 = 256,    /* flag with PACK: 8 bits are enough when the device is asked for them */
+    WEIGHT_LATE = 512     /* flag: works once a job, see enum weight_turn */
 };
+
+/* Which rows weights_bind() loads. A big model is opened with EARLY and stays open: what is marked
+ * LATE then has a shape and no data. Before a job it is bound again with LATE, into a pool that is
+ * rewound when it has done its work; w->pool is the caller's to set. */
+enum weight_turn { WEIGHT_TURN_ALL, WEIGHT_TURN_EARLY, WEIGHT_TURN_LATE };
 
 /* In a row a shape entry > 0 is a number, WEIGHT_SIZE(i) stands for sizes[i]. */
 #define WEIGHT_SIZE(i) (-(i)-1)
@@ -45,6 +51,7 @@ struct weights {
     const char *folder;
     bool only_checks;  /* while set, tensors are checked, but not loaded: they have a shape, no data
                         */
+    enum weight_turn turn;
     float *scratch[2]; /* a tensor on its way: as f32, and turned */
     size_t n_scratch[2];
     struct lora *lora;   /* added to what the file says; borrowed, or NULL */
@@ -75,7 +82,7 @@ const struct safetensors_entry *weights_find(const struct weights *w, const char
 void weights_ignore(struct weights *w, const char *prefix);
 /* ERR_CORRUPT when there were problems or unused tensors, or when a file changed meanwhile; the
  * text holds the first and the count, w->problems all of them, and each goes to the log of the
- * device's owner. */
+ * device's owner. Gives scratch back; more may be bound afterwards, and finished again. */
 MUST_CHECK enum err weights_finish(struct weights *w, struct fail *f);
 /* Closes the files. Safe on a zeroed struct. */
 void weights_close(struct weights *w);

@@ -84,7 +84,7 @@ static enum err open_fixture(struct fixture *x, const struct on *on, const char 
     pool_make(&x->step, &x->dev, 1 << 20, 1 << 26);
     TRY(safetensors_open_file(&x->io, path, &x->f));
     snprintf(path, sizeof path, "tests/golden/%s", folder);
-    TRY(dit_open(&x->dit, &x->dev, &x->weights, path, lora, &x->f));
+    TRY(dit_open(&x->dit, &x->dev, &x->weights, path, &(struct dit_opts){.lora = lora}, &x->f));
     TRY(upload_volume(x, &x->latent, "latent", x->dit->config.out_channels));
     TRY(upload(x, &rows, "rows", 2, (int64_t[]){7, x->dit->config.text_dim}));
     TRY(pool_take(&x->job, &x->out, DTYPE_F32, 4, x->latent.dim, &x->f));
@@ -270,7 +270,9 @@ static void several_lora_files_add_up(void) {
         struct lora_source sources[] = {{path, i ? 0.5 : 1}, {path, 0.5}};
         pool_make(&pools[i], &dev, 1 << 20, 1 << 26);
         CHECK_OK(lora_open(&lora, sources, 1 + i, &f), &f);
-        CHECK_OK(dit_open(&dit[i], &dev, &pools[i], "tests/golden/dit_patch", lora, &f), &f);
+        CHECK_OK(dit_open(&dit[i], &dev, &pools[i], "tests/golden/dit_patch",
+                          &(struct dit_opts){.lora = lora}, &f),
+                 &f);
         lora_close(lora);
         struct tensor row = tensor_1d(dit[i]->block[0].self.q.data, 1);
         op_download(&dev, &value[i], &row);
@@ -294,7 +296,9 @@ static void a_lora_of_another_model_is_refused_by_name_and_shapes(void) {
     CHECK_OK(device_open(&dev, "ref", &(struct device_opts){0}, &f), &f);
     pool_make(&pool, &dev, 1 << 20, 1 << 26);
     CHECK_OK(lora_open(&lora, &source, 1, &f), &f);
-    CHECK_INT(dit_open(&dit, &dev, &pool, "tests/golden/dit_cells", lora, &f), ERR_CORRUPT);
+    CHECK_INT(
+        dit_open(&dit, &dev, &pool, "tests/golden/dit_cells", &(struct dit_opts){.lora = lora}, &f),
+        ERR_CORRUPT);
     CHECK_HAS(f.text,
               "peft.safetensors: transformer.blocks.1.ffn.net.0.proj.lora_B.weight is [40,3],"
               " it does not fit a tensor of [56,32]");
@@ -302,7 +306,9 @@ static void a_lora_of_another_model_is_refused_by_name_and_shapes(void) {
     source.path = "tests/golden/dit_cells/io.safetensors";
     f = (struct fail){0};
     CHECK_OK(lora_open(&lora, &source, 1, &f), &f);
-    CHECK_INT(dit_open(&dit, &dev, &pool, "tests/golden/dit_cells", lora, &f), ERR_CORRUPT);
+    CHECK_INT(
+        dit_open(&dit, &dev, &pool, "tests/golden/dit_cells", &(struct dit_opts){.lora = lora}, &f),
+        ERR_CORRUPT);
     CHECK_HAS(f.text, "is about a tensor of the model");
     lora_close(lora);
     pool_free(&pool);
@@ -347,7 +353,9 @@ static void failed_allocations_leave_nothing_behind(void) {
         pool_make(&pool, &dev, 1 << 20, 1 << 26);
         mem_fail_nth(nth);
         rc = lora_open(&lora, &source, 1, NULL);
-        if (rc == ERR_OK) rc = dit_open(&dit, &dev, &pool, "tests/golden/dit_patch", lora, NULL);
+        if (rc == ERR_OK)
+            rc = dit_open(&dit, &dev, &pool, "tests/golden/dit_patch",
+                          &(struct dit_opts){.lora = lora}, NULL);
         mem_fail_nth(0);
         CHECK(rc == ERR_OK || rc == ERR_NOMEM);
         dit_close(dit);
