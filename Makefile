@@ -49,10 +49,11 @@ SRC_common := $(call src,common)
 SRC_engine := $(call src,engine engine/cpu)
 SRC_words  := $(call src,common/words)
 SRC_world  := $(call src,train/world)
+SRC_decode := $(call src,decode)
 SRC_server := $(call src,server)
 SRC_worker := $(call src,worker worker/media)
 SRC_tools  := $(call src,tools)
-PARTS      := base common words engine world server worker tools
+PARTS      := base common words engine world decode server worker tools
 lib         = $(patsubst %,$(B)/lib%.a,$(1))
 GEN_common := $(B)/gen/lua_text.o
 
@@ -144,7 +145,7 @@ $(B)/misora-server: $(call obj,server/main.c) $(call lib,server common base)
 	$(link)
 $(B)/misora-worker: $(call obj,worker/main.c) $(call lib,worker engine common base)
 	$(link)
-$(B)/misora-decode: $(call obj,worker/media/decode_main.c) $(call lib,worker common base)
+$(B)/misora-decode: $(call obj,decode/main.c) $(call lib,decode base)
 	$(link)
 $(B)/misora: $(call obj,tools/main.c) $(call lib,tools worker engine common words base)
 	$(link)
@@ -157,10 +158,11 @@ needs_common := common base
 needs_engine := engine base
 needs_words  := words base
 needs_world  := world words base
+needs_decode := decode base
 needs_server := server common base
 needs_worker := worker engine common base
 needs_tools  := tools worker engine common words base
-parts_of = $(subst common/words,words,$(subst train/world,world,$(shell grep -ohE '^\#include "(common/words|common|engine|train/world|server|worker|tools)/' $(1) | sed -E 's/.*"(.*)\//\1/' | sort -u)))
+parts_of = $(subst common/words,words,$(subst train/world,world,$(shell grep -ohE '^\#include "(common/words|common|decode|engine|train/world|server|worker|tools)/' $(1) | sed -E 's/.*"(.*)\//\1/' | sort -u)))
 LIB_OBJ := $(call obj,$(wildcard tests/lib/*.c tests/fuzz/fz_*.c))
 define test_rule
 $(B)/$(1): $(B)/$(1).o $(B)/libtestlib.a $(call lib,$(sort $(foreach p,base $(call parts_of,$(1).c),$(needs_$(p)))))

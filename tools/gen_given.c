@@ -2,16 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/limits.h"
 #include "common/base/mem.h"
 #include "common/base/str.h"
-#include "worker/media/decode.h"
-#include "worker/media/film.h"
+#include "common/decode.h"
 
 enum { PATH_BYTES_MAX = 1024 };
+
+static const uint64_t CLIP_BYTES_MAX = (uint64_t)8 << 30;
 
 void gen_given_free(struct gen_given *g) {
     for (int i = 0; i < TASK_ASSETS_MAX; i++)
@@ -20,23 +22,32 @@ void gen_given_free(struct gen_given *g) {
     memset(g, 0, sizeof *g);
 }
 
-/* A picture through the decoder in its cage, as the worker reads it. What is wrong with it is said
- * with its name. */
-static enum err read_picture(uint8_t **out, const char *path, const struct canvas *size,
-                             struct fail *f) {
-    enum err rc = ERR_OK;
+/* Files go through the decoder in its jail, as the worker reads them. What is wrong with one is
+ * said with its name, and what was changed to fit too. */
+static enum err read_file(struct decode_clip *out, const char *path, struct decode_request *request,
+                          struct fail *f) {
     char program[PATH_BYTES_MAX];
     struct fail why = {0};
     decode_find_program(program, sizeof program);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return FAIL(f, ERR_MEDIA, "%.160s cannot be opened: %s", path, strerror(errno));
-    *out = mem_take((size_t)size->width * (size_t)size->height, 3);
-    if (!*out) TRY(FAIL(f, ERR_NOMEM, "no memory for the picture"));
-    struct decode_request request = {program, fd, size->width, size->height};
-    rc = decode_image(*out, &request, &why);
-    if (rc != ERR_OK) rc = FAIL(f, rc, "%.100s: %.140s", path, why.text);
-out:
-    close(fd);
+    request->program = program;
+    request->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (request->fd < 0)
+        return FAIL(f, ERR_MEDIA, "%.160s cannot be opened: %s", path, strerror(errno));
+    enum err rc = decode_clip(out, request, CLIP_BYTES_MAX, &why);
+    close(request->fd);
+    if (rc != ERR_OK) return FAIL(f, rc, "%.100s: %.140s", path, why.text);
+    for (int i = 0; i < out->facts.n_warnings; i++)
+        fprintf(stderr, "%.160s: %s\n", path, out->facts.warning[i]);
+    return ERR_OK;
+}
+
+static enum err read_picture(uint8_t **out, const char *path, const struct canvas *size,
+                             struct fail *f) {
+    struct decode_clip clip;
+    struct decode_request request = {
+        .width = size->width, .height = size->height, .kind = DECODE_IMAGE};
+    enum err rc = read_file(&clip, path, &request, f);
+    if (rc == ERR_OK) *out = clip.rgb;
     return rc;
 }
 
@@ -51,12 +62,16 @@ static enum err add_picture(struct gen_given *g, const char *path, int at,
 /* Whole clips are held: their frames are needed in any order. */
 static enum err add_video(struct gen_given *g, const char *path, const struct canvas *size, int fps,
                           struct fail *f) {
-    struct film film;
-    struct film_opts o = {size->width, size->height, fps, LIMIT_FRAMES_MAX};
-    enum err rc = film_read(&film, path, &o, f);
+    struct decode_clip clip;
+    struct decode_request request = {.width = size->width,
+                                     .height = size->height,
+                                     .kind = DECODE_VIDEO,
+                                     .fps = fps,
+                                     .n_max = LIMIT_FRAMES_MAX};
+    enum err rc = read_file(&clip, path, &request, f);
     if (rc != ERR_OK) return rc;
-    g->frames[g->ask.n_assets] = film.rgb;
-    g->ask.asset[g->ask.n_assets++] = (struct task_asset){film.n_frames, 0};
+    g->frames[g->ask.n_assets] = clip.rgb;
+    g->ask.asset[g->ask.n_assets++] = (struct task_asset){clip.n_frames, 0};
     return ERR_OK;
 }
 

@@ -4,7 +4,7 @@ set -u
 bad=0
 door() {
     hits=$(git grep -lE "^[[:space:]]*#[[:space:]]*include <($1)" -- 'common/*.[ch]' 'server/*.[ch]' \
-        'worker/*.[ch]' 'engine/*.[ch]' 'engine/*.cu' 'tools/*.[ch]' 'train/world/*.[ch]' | grep -vE "^($2)$" || true)
+        'worker/*.[ch]' 'decode/*.[ch]' 'engine/*.[ch]' 'engine/*.cu' 'tools/*.[ch]' 'train/world/*.[ch]' | grep -vE "^($2)$" || true)
     [ -z "$hits" ] || {
         echo "<$1> may be included only by $2, not by:"
         echo "$hits"
@@ -16,7 +16,7 @@ door 'jansson' 'common/doc\.c'
 door 'hiredis' 'common/redis\.c'
 door 'uv\.h' 'worker/loop\.c'
 door 'curl/' 'common/fetch\.c'
-door 'libav|libsw' 'worker/media/[a-z_]+\.[ch]'
+door 'libav|libsw' '(decode|worker/media)/[a-z_]+\.[ch]'
 door 'cblas|openblas' 'engine/(backend_cpu|cpu/[a-z0-9_]+)\.c'
 door 'cuda|cublas|cudnn' 'engine/(backend_cuda|cuda/[a-z_]+)\.cu'
 exit $bad

@@ -18,9 +18,10 @@ check common/base 'common/base'
 check engine 'engine|engine/cpu|common/base'
 check common/words 'common/words|common/base'
 check train/world 'train/world|common/words|common/base'
+check decode 'decode|common/base'
 check server 'server|common|common/words|common/base'
 check worker 'worker|worker/media|engine|common|common/base'
-hits=$(grep -rnE '^[[:space:]]*#[[:space:]]*include "(engine|server|worker|train|tools)/' common --include='*.[ch]' || true)
+hits=$(grep -rnE '^[[:space:]]*#[[:space:]]*include "(decode|engine|server|worker|train|tools)/' common --include='*.[ch]' || true)
 [ -z "$hits" ] || { echo "common knows no program:"; echo "$hits"; bad=1; }
 hits=$(grep -rnw 'JOB_[A-Z]*' engine --include='*.[ch]' --include='*.cu' || true)
 [ -z "$hits" ] || { echo "the engine has never heard of jobs:"; echo "$hits"; bad=1; }

@@ -1,4 +1,4 @@
-#include "worker/media/crop.h"
+#include "common/base/crop.h"
 
 #include <stdint.h>
 
