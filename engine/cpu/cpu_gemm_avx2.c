@@ -20,24 +20,5 @@ typedef float gemm_number;
 
 #include "engine/cpu/cpu_gemm_body.h"
 
-GEMM_STEPS(1)
-GEMM_STEPS(2)
-
-COLD void convert(void *out, const void *x, enum dtype dtype, int64_t n, float *scale,
-                  int32_t *zero) {
-    (void)scale, (void)zero;
-    gemm_cast(out, DTYPE_F32, x, dtype, n);
-}
-
-const struct cpu_gemm_kind cpu_gemm_avx2 = {
-    .name = "avx2",
-    .dtype = DTYPE_F32,
-    .x_dtype = DTYPE_F32,
-    .nr = GEMM_NR,
-    .vec = VEC_N,
-    .step = {GEMM_ROW_2(1), GEMM_ROW_2(2), GEMM_ROW_2(3), GEMM_ROW_2(4), GEMM_ROW_2(5),
-             GEMM_ROW_2(6)},
-    .finish = gemm_finish,
-    .convert = convert,
-};
+GEMM_REAL_KIND(avx2, "avx2", DTYPE_F32, 2);
 #endif

@@ -2,9 +2,11 @@
  * come cpu_vec_types.h, cpu_vec_math.h and
  *   GEMM_NV          vectors in a panel
  *   gemm_number      type of a sum: float, or int32_t for u8 products
+ *   GEMM_SPREAD(w)   a word in all lanes
  *   GEMM_MAC(sum, x, w)  sum plus the products of a word of x, in all lanes, and a vector of words
  *   GEMM_HALF(v)     a vector as bf16, where the processor can; else it is done here
- * Sums of u8 products lie where floats would. */
+ * Sums of u8 products lie where floats would. GEMM_REAL_KIND() or GEMM_KIND() at the end of the
+ * file makes the kind. */
 
 #define GEMM_NR (GEMM_NV * VEC_N)
 
@@ -178,7 +180,34 @@ HOT void gemm_cast(void *out, enum dtype to, const void *x, enum dtype from, int
     if (i < n) gemm_put(out, to, i, gemm_get(x, from, i, n - i), n - i);
 }
 
+/* The steps of all heights and of `VECS` widths, and the kind: its name in C and in words, the
+ * types of its weights and of what it reads, and how that is made. */
+#define GEMM_STEPS_2 GEMM_STEPS(1) GEMM_STEPS(2)
+#define GEMM_STEPS_4 GEMM_STEPS_2 GEMM_STEPS(3) GEMM_STEPS(4)
 #define GEMM_ROW_2(rows) \
     { step_##rows##_1, step_##rows##_2 }
 #define GEMM_ROW_4(rows) \
     { step_##rows##_1, step_##rows##_2, step_##rows##_3, step_##rows##_4 }
+#define GEMM_ROWS(VECS)                                                             \
+    GEMM_ROW_##VECS(1), GEMM_ROW_##VECS(2), GEMM_ROW_##VECS(3), GEMM_ROW_##VECS(4), \
+        GEMM_ROW_##VECS(5), GEMM_ROW_##VECS(6)
+#define GEMM_KIND(isa, words, w_type, read_type, VECS, how)         \
+    GEMM_STEPS_##VECS const struct cpu_gemm_kind cpu_gemm_##isa = { \
+        .name = words,                                              \
+        .dtype = w_type,                                            \
+        .x_dtype = read_type,                                       \
+        .nr = GEMM_NR,                                              \
+        .vec = VEC_N,                                               \
+        .step = {GEMM_ROWS(VECS)},                                  \
+        .finish = gemm_finish,                                      \
+        .convert = how,                                             \
+    }
+
+/* A kind of real numbers, of one type all through. */
+#define GEMM_REAL_KIND(isa, words, type, VECS)                                                  \
+    COLD void gemm_convert(void *out, const void *x, enum dtype dtype, int64_t n, float *scale, \
+                           int32_t *zero) {                                                     \
+        (void)scale, (void)zero;                                                                \
+        gemm_cast(out, type, x, dtype, n);                                                      \
+    }                                                                                           \
+    GEMM_KIND(isa, words, type, type, VECS, gemm_convert)

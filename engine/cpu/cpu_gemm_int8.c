@@ -23,14 +23,9 @@ typedef int32_t gemm_number;
 
 #include "engine/cpu/cpu_gemm_body.h"
 
-GEMM_STEPS(1)
-GEMM_STEPS(2)
-GEMM_STEPS(3)
-GEMM_STEPS(4)
-
 /* x = scale * (u8 - zero): the range of a row, which always holds 0, spread over 256 levels. */
-COLD void convert(void *out, const void *x, enum dtype dtype, int64_t n, float *scale,
-                  int32_t *zero) {
+COLD void quantise(void *out, const void *x, enum dtype dtype, int64_t n, float *scale,
+                   int32_t *zero) {
     vec low = VEC_SET1(0.0f), high = low;
     for (int64_t i = 0; i < n; i += VEC_N) {
         vec v = gemm_get(x, dtype, i, n - i < VEC_N ? n - i : VEC_N);
@@ -51,15 +46,5 @@ COLD void convert(void *out, const void *x, enum dtype dtype, int64_t n, float *
     }
 }
 
-const struct cpu_gemm_kind cpu_gemm_int8 = {
-    .name = "avx512vnni",
-    .dtype = DTYPE_I8,
-    .x_dtype = DTYPE_U8,
-    .nr = GEMM_NR,
-    .vec = VEC_N,
-    .step = {GEMM_ROW_4(1), GEMM_ROW_4(2), GEMM_ROW_4(3), GEMM_ROW_4(4), GEMM_ROW_4(5),
-             GEMM_ROW_4(6)},
-    .finish = gemm_finish,
-    .convert = convert,
-};
+GEMM_KIND(int8, "avx512vnni", DTYPE_I8, DTYPE_U8, 4, quantise);
 #endif
