@@ -25,6 +25,15 @@ static void print_unmapped(const char *text, const struct parse *p) {
     fprintf(stderr, "\n");
 }
 
+static void print_left_out(const struct upsample *up) {
+    const struct parse *p = &up->read;
+    if (up->n_left_out == 0) return;
+    fprintf(stderr, "left out, a scene holds two things:");
+    for (int i = p->n_ent - up->n_left_out; i < p->n_ent; i++)
+        fprintf(stderr, " %s", world_name(WORLD_SLOT_CLASS, p->ent[i].cls));
+    fprintf(stderr, "\n");
+}
+
 int prompt_main(int argc, char **argv) {
     struct upsample_opts opts = {0};
     struct upsample up;
@@ -54,6 +63,7 @@ int prompt_main(int argc, char **argv) {
     }
     upsample_prompt(&up, text, &opts);
     print_unmapped(text, &up.read);
+    print_left_out(&up);
     if (!up.is_understood) {
         fprintf(stderr, "misora prompt: the embedded model knows none of these words\n");
         return EXIT_CODE_DATA;

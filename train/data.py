@@ -16,8 +16,8 @@ import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WORLDGEN = os.environ.get("WORLDGEN", os.path.join(HERE, "..", "build", "release", "worldgen"))
-HEADER = struct.Struct("<4sIQHHHHfIIIIIIIII")
-RECORD, WORLD = 2, 2  # versions of the record and of the world: see train/world/world.h
+HEADER = struct.Struct("<4sIQHHHHfIIIIIIIIIII")
+RECORD, WORLD = 3, 3  # versions of the record and of the world: see train/world/world.h
 HELD = 1 << 40
 CAPTIONS = ("short_en", "long_en", "short_zh", "long_zh")
 
@@ -37,19 +37,25 @@ def read_record(f):
     lengths = h[8:15]
     rgb = np.frombuffer(read_exactly(f, lengths[0]), np.uint8).reshape(t, hh, w, ch)
     texts = [read_exactly(f, n).decode() for n in lengths[1:6]]
-    ids = np.frombuffer(read_exactly(f, lengths[6]), np.uint8)
+    ids, near, flow = (read_exactly(f, n) for n in (lengths[6], h[17], h[18]))
+    tiles = (t, hh // 16, w // 16)
     r = dict(zip(CAPTIONS, texts[:4]), seed=seed, fps=fps, rgb=rgb, scene=json.loads(texts[4]))
-    if lengths[6]:
-        r["ids"] = ids.reshape(t, hh // 16, w // 16)
+    if ids:
+        r["ids"] = np.frombuffer(ids, np.uint8).reshape(tiles)
+    if near:  # mean of 1 / depth
+        r["near"] = np.frombuffer(near, "<f4").reshape(tiles)
+    if flow:  # pixels to the right and down until the next frame
+        r["flow"] = np.frombuffer(flow, "<f4").reshape(*tiles, 2)
     return r
 
 
-def records(seed, count, w, h, frames, fps=12, held_out=False, ids=False, hero=None, turn=0.0):
+def records(seed, count, w, h, frames, fps=12, held_out=False, ids=False, hero=None, turn=0.0,
+            depth=False, flow=False):
     """Yields `count` records, seeds seed, seed+1, ... in this order."""
     cmd = [WORLDGEN, "--serve", "--seed", str(seed), "--count", str(count), "--size", f"{w}x{h}",
            "--frames", str(frames), "--fps", str(fps)]
     cmd += ["--held-out"] if held_out else []
-    cmd += ["--ids"] if ids else []
+    cmd += [flag for flag, on in (("--ids", ids), ("--depth", depth), ("--flow", flow)) if on]
     cmd += ["--hero", hero] if hero else []
     cmd += ["--turn", str(turn)] if turn else []
     p = subprocess.Popen(cmd, stdout=subprocess.PIPE)

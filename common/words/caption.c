@@ -9,6 +9,7 @@
 enum {
     TRY_MAX = 64,   /* drafts until one has the right length */
     TRY_TERSE = 24, /* short captions are terse from this draft on */
+    TRY_BARE = 48,  /* and do not say that they are a time-lapse from this one on */
     SHORT_WORDS_MIN = 3,
     SHORT_WORDS_MAX = 10,
     LONG_WORDS_MIN = 40,
@@ -23,6 +24,7 @@ struct draft {
     int i;
     int is_brief; /* attributes may be left out */
     int is_terse; /* the shortest form of everything: longer drafts failed */
+    int is_bare;  /* even those failed */
     int has_detail;
     uint64_t state;
     uint8_t is_known[WORLD_ENTITY_MAX];
@@ -319,6 +321,7 @@ static void put_mark(struct draft *d, char mark) {
         break;
     case 'S': put_word(d, LEXICON_STYLE, s->style, LEXICON_ANY); break;
     case 'L': put_word(d, LEXICON_LOOP, 1, LEXICON_ANY); break;
+    case 'F': put_word(d, LEXICON_LAPSE, 1, LEXICON_ANY); break;
     case 'H': put_word(d, LEXICON_WALL, 1, LEXICON_ANY); break;
     case 'X': put_word(d, LEXICON_PLAY, s->move[d->i].kind, LEXICON_ANY); break;
     case 'Y': put_word(d, LEXICON_VIEWS, s->n_view, LEXICON_ANY); break;
@@ -420,11 +423,13 @@ static void draft_long(struct draft *d) {
     if (s->style != WORLD_STYLE_PLAIN || draw_percent(d, 40)) say(d, CAPTION_PART_STYLE, 0);
     if (s->n_view > 1) say(d, CAPTION_PART_VIEWS, 0);
     if (s->is_loop) say(d, CAPTION_PART_LOOP, 0);
+    if (world_is_lapse(s)) say(d, CAPTION_PART_LAPSE, 0);
 }
 
 /* ---- short captions ---- */
 
-/* Style, split and a player's eyes are always said: a short prompt must not get them by chance. */
+/* Style, split, time-lapse and a player's eyes are always said: a short prompt must not get them by
+ * chance. */
 static enum caption_part choose_brief(struct draft *d) {
     const struct scene *s = d->s;
     const struct world_entity *a = &s->ent[0], *b = &s->ent[1];
@@ -449,15 +454,18 @@ static enum caption_part choose_brief(struct draft *d) {
     return CAPTION_PART_BRIEF;
 }
 
+static void put_tail(struct draft *d, char mark) {
+    put_str(d, d->lang == CAPTION_EN ? ", " : "，");
+    put_mark(d, mark);
+}
+
 static void draft_short(struct draft *d) {
     enum caption_part part = choose_brief(d);
     int is_play = part == CAPTION_PART_BRIEF_PLAY || part == CAPTION_PART_BRIEF_PLAY_STYLE;
     d->is_brief = 1;
     say(d, part, is_play ? draw_below(d, d->s->n_move) : part == CAPTION_PART_BRIEF_PAIR);
-    if (d->s->n_view > 1) {
-        put_str(d, d->lang == CAPTION_EN ? ", " : "，");
-        put_mark(d, 'Y');
-    }
+    if (d->s->n_view > 1) put_tail(d, 'Y');
+    if (world_is_lapse(d->s) && !d->is_bare) put_tail(d, 'F');
     if (draw_percent(d, 30)) put_str(d, d->lang == CAPTION_EN ? "." : "。");
 }
 
@@ -509,6 +517,7 @@ static void make_draft(struct draft *d, enum caption_kind kind, uint64_t seed, i
     d->grammar = grammar[d->lang];
     d->n = 0;
     d->is_brief = 0;
+    d->is_bare = kind == CAPTION_SHORT && attempt >= TRY_BARE;
     d->is_terse = kind == CAPTION_SHORT && attempt >= TRY_TERSE;
     memset(d->is_known, 0, sizeof(d->is_known));
     d->state = (seed ^ 0x5ca1ab1e0ddba11u) * 0x9e3779b97f4a7c15u +

@@ -8,7 +8,7 @@
  *   $E place   $P place with preposition   $d what is to be seen there   $Z two of a kind
  *   $Q place of a movement   $O nothing else
  *   $T time    $W weather clause           $A weather adjunct            $U event clause
- *   $C camera  $S style   $L loop clause   $H wall clause
+ *   $C camera  $S style   $L loop clause   $H wall clause   $F time-lapse
  *   $X what a player does   $Y how the picture is split
  * Sentences of English get their capital letter from caption.c. */
 #ifndef COMMON_WORDS_CAPTION_GRAMMAR_H
@@ -29,6 +29,7 @@ enum caption_part {
     CAPTION_PART_CAMERA,
     CAPTION_PART_STYLE,
     CAPTION_PART_LOOP,
+    CAPTION_PART_LAPSE,
     CAPTION_PART_MOVE,      /* the first thing a player does */
     CAPTION_PART_MOVE_NEXT, /* and what comes after it */
     CAPTION_PART_VIEWS,

@@ -34,6 +34,7 @@ enum lexicon_slot {
     LEXICON_STYLE,   /* noun phrase: "pixel art" */
     LEXICON_CAMERA,  /* clause; value is LEXICON_CAMERA_VALUE(kind, dir) */
     LEXICON_LOOP,
+    LEXICON_LAPSE, /* noun: "time-lapse" */
     LEXICON_WALL,
     LEXICON_EVENT,
     LEXICON_PLAY,    /* clause: what a player does; value is enum world_move */

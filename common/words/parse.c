@@ -256,6 +256,7 @@ static int8_t *find_global(struct parse *p, enum lexicon_slot slot, int value) {
     case LEXICON_AIR: return &p->weather;
     case LEXICON_STYLE: return &p->style;
     case LEXICON_LOOP: return &p->is_loop;
+    case LEXICON_LAPSE: return &p->is_lapse;
     case LEXICON_WALL: return &p->has_wall;
     case LEXICON_EMPTY: return &p->is_empty;
     case LEXICON_EVENT: return &p->event[value];
@@ -501,6 +502,7 @@ void parse_expect(const struct scene *s, struct parse *out) {
     out->camera = (int8_t)s->cam.kind;
     out->camera_dir = s->cam.dir;
     if (s->is_loop) out->is_loop = 1;
+    if (world_is_lapse(s)) out->is_lapse = 1;
     if (s->has_wall) out->has_wall = 1;
     if (s->n_ent + s->n_move == 0) out->is_empty = 1;
     if (s->n_view > 1) out->views = (int8_t)s->n_view;
@@ -531,9 +533,10 @@ void parse_defaults(struct parse *p) {
 
 const char *parse_differ(const struct parse *a, const struct parse *b) {
     static const char *const global[] = {
-        "env",      "time",     "weather",    "style",        "camera",    "camera_dir",  "is_loop",
-        "has_wall", "is_empty", "event.bite", "event.stroke", "event.dig", "event.place", "views",
-        "move[0]",  "move[1]",  "move[2]",    "move[3]",      "move[4]",   "move[5]",     "n_ent"};
+        "env",       "time",        "weather",  "style",    "camera",     "camera_dir",
+        "is_loop",   "has_wall",    "is_empty", "is_lapse", "event.bite", "event.stroke",
+        "event.dig", "event.place", "views",    "move[0]",  "move[1]",    "move[2]",
+        "move[3]",   "move[4]",     "move[5]",  "n_ent"};
     static const char *const entity[WORLD_ENTITY_MAX][8] = {
 #define FIELDS(e) \
     {e ".cls", e ".colour", e ".size", e ".material", e ".action", e ".dir", e ".rel", e ".rel_to"}

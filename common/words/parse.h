@@ -32,11 +32,11 @@ struct parse_word {
 struct parse {
     int8_t env, time, weather, style;
     int8_t camera, camera_dir;
-    int8_t is_loop, has_wall, is_empty; /* 1 or PARSE_NONE */
-    int8_t event[WORLD_EVENT_COUNT];    /* 1 or PARSE_NONE */
-    int8_t views;                       /* 2, 4 or PARSE_NONE */
-    int8_t move[WORLD_MOVE_MAX];        /* what a player does, in order; then PARSE_NONE */
-    int8_t n_ent;                       /* 0: no thing was named */
+    int8_t is_loop, has_wall, is_empty, is_lapse; /* 1 or PARSE_NONE */
+    int8_t event[WORLD_EVENT_COUNT];              /* 1 or PARSE_NONE */
+    int8_t views;                                 /* 2, 4 or PARSE_NONE */
+    int8_t move[WORLD_MOVE_MAX]; /* what a player does, in order; then PARSE_NONE */
+    int8_t n_ent;                /* 0: no thing was named */
     struct parse_entity ent[WORLD_ENTITY_MAX];
     int n_unmapped; /* all of them; only the first PARSE_UNMAPPED_MAX are listed */
     struct parse_word unmapped[PARSE_UNMAPPED_MAX];

@@ -3,6 +3,7 @@
 #include <string.h>
 
 enum { THING_MAX = 2 }; /* the model has seen no more in one scene */
+enum { LAPSE_FPS = 4, USUAL_FPS = 12 };
 
 #define BIT(x)  (1u << (x))
 #define E(name) WORLD_ENV_##name
@@ -57,6 +58,7 @@ struct maker {
     const struct parse *p;
     const struct upsample_opts *opts;
     uint64_t state;
+    int n_left_out;
 };
 
 static int draw_below(struct maker *m, int n) {
@@ -96,6 +98,7 @@ static void fill_place(struct maker *m) {
     s->weather = (uint8_t)said_or(p->weather, WORLD_WEATHER_CLEAR);
     s->style = (uint8_t)said_or(p->style, WORLD_STYLE_PLAIN);
     s->is_loop = (uint8_t)is_said(p->is_loop);
+    s->fps = is_said(p->is_lapse) ? LAPSE_FPS : USUAL_FPS;
     s->n_view = is_said(p->views) ? (uint8_t)p->views : 1;
     s->has_wall = (uint8_t)is_said(p->has_wall);
 }
@@ -178,6 +181,7 @@ static void fill_things(struct maker *m) {
     s->n_ent = (uint8_t)(m->p->n_ent < THING_MAX ? m->p->n_ent : THING_MAX);
     for (int i = 0; i < s->n_ent; i++)
         fill_thing(m, i);
+    m->n_left_out = m->p->n_ent - s->n_ent;
     mend_pairs(m);
     for (int i = 0; i < s->n_ent; i++)
         if (s->ent[i].action == A(BEHIND)) s->has_wall = 1;
@@ -252,6 +256,7 @@ void upsample_prompt(struct upsample *out, const char *prompt, const struct upsa
     fill_things(&m);
     fill_events(&m);
     fill_camera(&m);
+    out->n_left_out = m.n_left_out;
     (void)caption_write(&out->scene, CAPTION_LONG, language_of(prompt), opts->seed, out->text,
                         sizeof out->text);
 }

@@ -21,6 +21,9 @@ struct upsample {
     char text[CAPTION_BYTES_MAX];
     struct parse read;  /* what was understood; read.unmapped are pieces of the caller's prompt */
     struct scene scene; /* what the text says; positions and speeds are not set */
+    /* Things of the prompt that the text leaves out, because a scene holds two: the last ones of
+     * read.ent. */
+    int n_left_out;
 };
 
 /* The prompt ends with a NUL and may hold any bytes. */

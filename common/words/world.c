@@ -56,6 +56,10 @@ int world_find(enum world_slot slot, const char *name) {
     return -1;
 }
 
+int world_is_lapse(const struct scene *s) {
+    return s->fps > 0 && s->fps <= WORLD_LAPSE_FPS && s->frames != 1;
+}
+
 int world_own_colour(enum world_class cls) {
     switch (cls) {
     case WORLD_CLASS_RED_COAT_WOMAN: return WORLD_COLOUR_RED;

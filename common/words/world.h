@@ -19,6 +19,8 @@ enum {
     WORLD_SIDE_MAX = 1024,
     WORLD_FRAME_MAX = 1200
 };
+/* A clip of at most so many frames a second is said to be a time-lapse. */
+#define WORLD_LAPSE_FPS 8.0f
 /* Ids written by world_render. Entity i is WORLD_ID_ENTITY + i. HUD is what a player's screen shows
  * over the picture; BLOCK is a block that an event moves. */
 enum {
@@ -266,6 +268,9 @@ enum world_slot {
 const char *world_name(enum world_slot slot, int value);
 int world_n_names(enum world_slot slot);
 int world_find(enum world_slot slot, const char *name);
+
+/* 1 when the clip shows more time than it takes: few frames a second, and more than one. */
+int world_is_lapse(const struct scene *s);
 
 /* The colour a class always has and that captions need not say (corgi, burger, red-coat woman),
  * or -1 when any colour may be drawn. */

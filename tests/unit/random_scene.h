@@ -71,6 +71,7 @@ static inline struct scene random_scene(uint64_t seed) {
     s.n_ent = (uint8_t)random_scene_below(r, s.n_move ? 2 : 5);
     for (int i = 0; i < s.n_ent; i++)
         random_scene_entity(&s, i, r);
+    s.fps = random_scene_below(r, 8) == 0 ? 4 : 12;
     return s;
 }
 

@@ -13,7 +13,8 @@
 static const char usage[] =
     "worldgen --seed N --size WxH --frames F --fps R -o FILE.mp4|.rgb|.ppm\n"
     "    renders one clip and prints its captions and its scene as one line of JSON\n"
-    "worldgen --serve --seed N --count C --size WxH --frames F --fps R [--ids]\n"
+    "worldgen --serve --seed N --count C --size WxH --frames F --fps R [--ids] [--depth] "
+    "[--flow]\n"
     "    writes C binary records (seeds N, N+1, ...) to stdout; train/world/world.h draws the "
     "format\n"
     "  --step K     seeds N, N+K, N+2K, ... instead (for several renderers side by side)\n"
@@ -29,8 +30,9 @@ struct args {
     int64_t seed, count, step;
     struct world_opts world;
     const char *file;
-    int is_serving, has_ids, is_listing, names_only, wants_help;
+    int is_serving, is_listing, names_only, wants_help;
     double turn; /* degrees */
+    struct record_opts record;
 };
 
 /* Flags with a value. */
@@ -74,7 +76,11 @@ static enum err read_args(struct args *a, int argc, char **argv, struct fail *f)
         if (strcmp(flag, "--serve") == 0)
             a->is_serving = 1;
         else if (strcmp(flag, "--ids") == 0)
-            a->has_ids = 1;
+            a->record.has_ids = 1;
+        else if (strcmp(flag, "--depth") == 0)
+            a->record.has_depth = 1;
+        else if (strcmp(flag, "--flow") == 0)
+            a->record.has_flow = 1;
         else if (strcmp(flag, "--scenes") == 0)
             a->is_listing = 1;
         else if (strcmp(flag, "--held-out") == 0)
@@ -97,10 +103,11 @@ out:
 static enum err serve(const struct args *a, struct fail *f) {
     enum err rc = ERR_OK;
     struct record r = {0};
+    struct record_opts opts = a->record;
+    opts.turn = (float)a->turn * NUM_PI / 180;
     TRY(record_make(&r, &a->world, f));
     for (int64_t i = 0; i < a->count; i++)
-        TRY(record_write(&r, stdout, (uint64_t)(a->seed + i * a->step), &a->world,
-                         &(struct record_opts){a->has_ids, (float)a->turn * NUM_PI / 180}, f));
+        TRY(record_write(&r, stdout, (uint64_t)(a->seed + i * a->step), &a->world, &opts, f));
     if (fflush(stdout) != 0) rc = FAIL(f, ERR_IO, "the reader of the records is gone");
 out:
     record_free(&r);

@@ -41,9 +41,15 @@ enum err record_make(struct record *r, const struct world_opts *o, struct fail *
         (struct record){.n_rgb = area * 3 * (size_t)o->frames, .n_tile = tiles * (size_t)o->frames};
     r->rgb = mem_take(r->n_rgb, 1);
     r->ids = mem_take(area, 1);
-    r->tile = mem_take(r->n_tile + 1, 1);
+    r->depth = mem_take(area, sizeof *r->depth);
+    r->flow = mem_take(area, 2 * sizeof *r->flow);
+    r->tile_id = mem_take(r->n_tile + 1, 1);
+    r->tile_near = mem_take(r->n_tile + 1, sizeof *r->tile_near);
+    r->tile_flow = mem_take(r->n_tile + 1, 2 * sizeof *r->tile_flow);
     r->text = mem_take(RECORD_TEXT_MAX, 1);
-    if (r->rgb && r->ids && r->tile && r->text) return ERR_OK;
+    if (r->rgb && r->ids && r->depth && r->flow && r->tile_id && r->tile_near && r->tile_flow &&
+        r->text)
+        return ERR_OK;
     record_free(r);
     return FAIL(f, ERR_NOMEM, "no memory for %d frames of %dx%d", o->frames, o->W, o->H);
 }
@@ -51,7 +57,11 @@ enum err record_make(struct record *r, const struct world_opts *o, struct fail *
 void record_free(struct record *r) {
     mem_free(r->rgb);
     mem_free(r->ids);
-    mem_free(r->tile);
+    mem_free(r->depth);
+    mem_free(r->flow);
+    mem_free(r->tile_id);
+    mem_free(r->tile_near);
+    mem_free(r->tile_flow);
     mem_free(r->text);
     *r = (struct record){0};
 }
@@ -66,14 +76,36 @@ static uint8_t most_frequent(const uint8_t *ids, int stride) {
     return (uint8_t)best;
 }
 
-static void render_all(struct record *r, const struct scene *s, int has_ids) {
-    size_t frame_bytes = (size_t)s->W * s->H * 3;
-    uint8_t *tile = r->tile;
+static float mean_near(const float *depth, int stride) {
+    float sum = 0;
+    for (int y = 0; y < TILE; y++)
+        for (int x = 0; x < TILE; x++) {
+            float far = depth[y * stride + x];
+            sum += far < WORLD_DEPTH_FAR ? 1 / far : 0;
+        }
+    return sum / (TILE * TILE);
+}
+
+static void mean_flow(const float *flow, int stride, float out[2]) {
+    out[0] = out[1] = 0;
+    for (int y = 0; y < TILE; y++)
+        for (int x = 0; x < TILE; x++)
+            for (int k = 0; k < 2; k++)
+                out[k] += flow[2 * (y * stride + x) + k] / (TILE * TILE);
+}
+
+static void render_all(struct record *r, const struct scene *s, const struct record_opts *o) {
+    size_t frame_bytes = (size_t)s->W * s->H * 3, n = 0;
     for (int i = 0; i < s->frames; i++) {
-        world_render(s, i, r->rgb + (size_t)i * frame_bytes, has_ids ? r->ids : NULL, NULL, NULL);
-        for (int y = 0; has_ids && y + TILE <= s->H; y += TILE)
-            for (int x = 0; x + TILE <= s->W; x += TILE)
-                *tile++ = most_frequent(r->ids + (size_t)y * s->W + (size_t)x, s->W);
+        world_render(s, i, r->rgb + (size_t)i * frame_bytes, o->has_ids ? r->ids : NULL,
+                     o->has_depth ? r->depth : NULL, o->has_flow ? r->flow : NULL);
+        for (int y = 0; y + TILE <= s->H; y += TILE)
+            for (int x = 0; x + TILE <= s->W; x += TILE, n++) {
+                size_t at = (size_t)y * s->W + (size_t)x;
+                if (o->has_ids) r->tile_id[n] = most_frequent(r->ids + at, s->W);
+                if (o->has_depth) r->tile_near[n] = mean_near(r->depth + at, s->W);
+                if (o->has_flow) mean_flow(r->flow + 2 * at, s->W, r->tile_flow + 2 * n);
+            }
     }
 }
 
@@ -103,7 +135,7 @@ enum err record_write(struct record *r, FILE *out, uint64_t seed, const struct w
     size_t n_text;
     TRY(world_scene_make(&s, seed, o, f));
     world_scene_turn(&s, opts->turn);
-    render_all(r, &s, opts->has_ids);
+    render_all(r, &s, opts);
     h.seed = seed;
     h.W = s.W;
     h.H = s.H;
@@ -113,9 +145,14 @@ enum err record_write(struct record *r, FILE *out, uint64_t seed, const struct w
     h.n_rgb = (uint32_t)r->n_rgb;
     h.rgb_crc = record_crc(0, r->rgb, r->n_rgb);
     h.n_ids = opts->has_ids ? (uint32_t)r->n_tile : 0;
+    h.n_near = opts->has_depth ? (uint32_t)(r->n_tile * sizeof *r->tile_near) : 0;
+    h.n_flow = opts->has_flow ? (uint32_t)(r->n_tile * 2 * sizeof *r->tile_flow) : 0;
     n_text = write_texts(r, &s, &h);
     if (fwrite(&h, sizeof h, 1, out) != 1 || fwrite(r->rgb, 1, r->n_rgb, out) != r->n_rgb ||
-        fwrite(r->text, 1, n_text, out) != n_text || fwrite(r->tile, 1, h.n_ids, out) != h.n_ids)
+        fwrite(r->text, 1, n_text, out) != n_text ||
+        fwrite(r->tile_id, 1, h.n_ids, out) != h.n_ids ||
+        fwrite(r->tile_near, 1, h.n_near, out) != h.n_near ||
+        fwrite(r->tile_flow, 1, h.n_flow, out) != h.n_flow)
         rc = FAIL(f, ERR_IO, "the reader of the records is gone: %s", strerror(errno));
 out:
     return rc;

@@ -9,16 +9,18 @@
 #include "train/world/world.h"
 
 struct record {
-    uint8_t *rgb;  /* all frames of one clip */
-    uint8_t *ids;  /* one frame */
-    uint8_t *tile; /* ids of all frames at 1/16 */
-    char *text;    /* captions and JSON, one after another */
+    uint8_t *rgb; /* all frames of one clip */
+    uint8_t *ids; /* one frame, as depth and flow */
+    float *depth, *flow;
+    uint8_t *tile_id; /* all frames at 1/16 */
+    float *tile_near, *tile_flow;
+    char *text; /* captions and JSON, one after another */
     size_t n_rgb, n_tile;
 };
 
 enum { RECORD_TEXT_MAX = 16384, RECORD_CAPTION_SALT = 0x5ca9 };
 struct record_opts {
-    int has_ids;
+    int has_ids, has_depth, has_flow;
     float turn; /* radians: see world_scene_turn */
 };
 

@@ -337,12 +337,12 @@ static int choose_camera(struct scene *s, struct num_rng *r, const struct hero_r
     return 1;
 }
 
-/* Is this scene periodic, when its clip is? */
+/* Is this scene periodic, when its clip is and its camera stays? */
 static int can_loop(const struct scene *s) {
-    unsigned act = BIT(s->ent[0].action);
+    unsigned act = BIT(s->ent[0].action), views = heroes[s->hero].cameras;
     int is_alive = path_is_water((enum world_env)s->env) || s->weather == WORLD_WEATHER_RAIN;
-    if (s->frames < 17 || s->cam.kind != WORLD_CAMERA_STATIC || s->weather == WORLD_WEATHER_SNOW)
-        return 0;
+    if (s->frames < 17 || s->weather == WORLD_WEATHER_SNOW) return 0;
+    if (views && !(views & BIT(WORLD_CAMERA_STATIC))) return 0;
     if (s->style == WORLD_STYLE_CLAY || s->n_event || s->has_wall) return 0;
     return act & (A(BOUNCE) | A(JUMP) | A(SPIN)) || (act & A(STAND) && is_alive);
 }
@@ -358,7 +358,8 @@ static void choose_form(struct scene *s, struct num_rng *r) {
     int loop = num_int(r, 100), split = num_int(r, 100), is_large = s->W >= 192 && s->H >= 128;
     unsigned turned = BIT(WORLD_CAMERA_STATIC) | BIT(WORLD_CAMERA_DOLLY) | BIT(WORLD_CAMERA_ZOOM) |
                       BIT(WORLD_CAMERA_FOLLOW) | BIT(WORLD_CAMERA_CRANE);
-    s->is_loop = can_loop(s) && loop < 75;
+    s->is_loop = can_loop(s) && loop < (s->cam.kind == WORLD_CAMERA_STATIC ? 75 : 50);
+    if (s->is_loop) s->cam.kind = WORLD_CAMERA_STATIC, s->cam.dir = 0;
     s->n_view = 1;
     if (split >= 8 || s->style != WORLD_STYLE_PLAIN || s->W % 2 || s->H % 2 ||
         (s->W < 96 && s->H < 96))

@@ -9,7 +9,7 @@
 #include "train/world/render.h"
 #include "train/world/scene.h"
 
-_Static_assert(sizeof(struct world_record) == WORLD_RECORD_BYTES, "the header is 64 bytes");
+_Static_assert(sizeof(struct world_record) == WORLD_RECORD_BYTES, "the header has no padding");
 
 int world_is_drawn(enum world_slot slot, int value) {
     return value >= 0 && value < world_n_names(slot) && scene_draws(slot, value);

@@ -56,10 +56,12 @@ int world_is_drawn(enum world_slot slot, int value);
 /* 1 when this class may do this action in this environment in the sampler. */
 int world_fits(enum world_env env, enum world_class cls, enum world_action action);
 
-/* Records of `worldgen --serve`, little-endian, one after another on stdout: a header of 64
+/* Records of `worldgen --serve`, little-endian, one after another on stdout: a header of 72
  * bytes, then the parts without padding in the order of their lengths:
  *   rgb u8[frames][H][W][3] | short_en | long_en | short_zh | long_zh (UTF-8, no NUL) | scene JSON
- * | ids u8[frames][H/16][W/16] (the most frequent id in each 16x16 tile; absent unless --ids) */
+ * | ids u8[frames][H/16][W/16] | near f32[frames][H/16][W/16] | flow f32[frames][H/16][W/16][2]
+ * The last three speak of tiles of 16x16 pixels and are absent unless --ids, --depth, --flow ask
+ * for them: the most frequent id; the mean of 1 / depth, 0 for sky; the mean flow in pixels. */
 struct world_record {
     char magic[4];    /* "MWLD" */
     uint32_t version; /* WORLD_RECORD_VERSION */
@@ -67,11 +69,12 @@ struct world_record {
     uint16_t W, H, frames, channels; /* channels is 3 */
     float fps;
     uint32_t n_rgb, n_short_en, n_long_en, n_short_zh, n_long_zh, n_json, n_ids; /* bytes */
-    uint32_t rgb_crc; /* CRC-32 (zlib) of the rgb part */
-    uint32_t world;   /* WORLD_VERSION */
+    uint32_t rgb_crc;        /* CRC-32 (zlib) of the rgb part */
+    uint32_t world;          /* WORLD_VERSION */
+    uint32_t n_near, n_flow; /* bytes */
 };
 /* WORLD_VERSION counts the worlds: it grows when any seed changes its pixels or words, and what was
  * trained on one world is not resumed on another. */
-enum { WORLD_RECORD_VERSION = 2, WORLD_RECORD_BYTES = 64, WORLD_VERSION = 2 };
+enum { WORLD_RECORD_VERSION = 3, WORLD_RECORD_BYTES = 72, WORLD_VERSION = 3 };
 
 #endif
