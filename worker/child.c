@@ -15,6 +15,7 @@
 #include "common/receipt.h"
 #include "common/store.h"
 #include "engine/engine.h"
+#include "engine/lora.h"
 #include "worker/run.h"
 #include "worker/wire.h"
 
@@ -87,6 +88,7 @@ static void engine_log(void *ctx, const char *event, const char *text) {
 static enum err open_all(struct child *c, struct fail *f) {
     enum err rc = ERR_OK;
     struct wire_frame frame;
+    struct lora_list early, late;
     TRY(wait_frame(c, &frame, f));
     if (frame.type != WIRE_HELLO) return FAIL(f, ERR_CORRUPT, "wire: no hello");
     TRY(wire_read_hello(&c->hello, frame.body, f));
@@ -97,6 +99,12 @@ static enum err open_all(struct child *c, struct fail *f) {
                                .cache_dir = c->hello.cache_dir,
                                .hooks = {.ctx = c, .log = engine_log}};
     TRY(device_precision_parse(&opts.precision, c->hello.precision, f));
+    TRY(lora_list_parse(&early, c->hello.loras, f));
+    TRY(lora_list_parse(&late, c->hello.loras_late, f));
+    opts.loras = early.source;
+    opts.n_loras = early.n;
+    opts.loras_late = late.source;
+    opts.n_loras_late = late.n;
     TRY(engine_open(&c->run.engine, c->hello.model_dir, &opts, f));
     c->run.store = &c->store;
     c->run.decode_program = c->hello.decode_program;

@@ -7,6 +7,8 @@
 #include "common/base/assert.h"
 #include "common/base/log.h"
 #include "common/base/str.h"
+#include "engine/lora.h"
+#include "worker/wire.h"
 
 #define AT(field) offsetof(struct conf, field)
 
@@ -30,6 +32,10 @@ static const struct config_row rows[] = {
     {"threads", CONFIG_INT, AT(threads), "0", 0, 1024, "threads of the model; 0: all cores"},
     {"precision", CONFIG_TEXT, AT(precision), "auto", 3, 4,
      "numbers of the products: auto, f32, bf16 or int8"},
+    {"loras", CONFIG_TEXT, AT(loras), "", 0, WIRE_LORAS_MAX - 1,
+     "LoRA files that are added to the transformer: FILE[:SCALE],FILE[:SCALE]"},
+    {"loras_late", CONFIG_TEXT, AT(loras_late), "", 0, WIRE_LORAS_MAX - 1,
+     "the same for the second transformer of two (Wan 2.2 A14B)"},
     {"cache_dir", CONFIG_TEXT, AT(cache_dir), "", 0, 900,
      "directory where encoded prompts are kept, at most 256 MiB; empty: nowhere"},
     {"lease", CONFIG_MS, AT(lease_ms), "30s", 1000, 600000,
@@ -74,9 +80,19 @@ enum err conf_lanes(struct conf_lanes *out, const struct conf *c, struct fail *f
     return out->n > 0 ? ERR_OK : FAIL(f, ERR_CONFIG, "lanes is empty");
 }
 
+static enum err check_loras(const char *name, const char *text, struct fail *f) {
+    struct lora_list list;
+    struct fail why = {0};
+    if (lora_list_parse(&list, text, &why) == ERR_OK) return ERR_OK;
+    return FAIL(f, ERR_CONFIG, "%s: %.200s", name, why.text);
+}
+
 enum err conf_check(const struct conf *c, struct fail *f) {
+    enum err rc = ERR_OK;
     enum log_level level;
     struct conf_lanes lanes;
+    TRY(check_loras("loras", c->loras, f));
+    TRY(check_loras("loras_late", c->loras_late, f));
     if (!log_parse_level(c->log_level, &level))
         return FAIL(f, ERR_CONFIG, "log_level is %s; need debug, info, warn or error",
                     c->log_level);
@@ -86,5 +102,7 @@ enum err conf_check(const struct conf *c, struct fail *f) {
     if (strcmp(c->store_dir, c->spool_dir) == 0)
         return FAIL(f, ERR_CONFIG, "spool_dir and store_dir are both %s; they must differ",
                     c->store_dir);
-    return conf_lanes(&lanes, c, f);
+    TRY(conf_lanes(&lanes, c, f));
+out:
+    return rc;
 }

@@ -129,6 +129,8 @@ static enum err start_child(struct supervisor *s, struct fail *f) {
     snprintf(hello.device, sizeof(hello.device), "%s", s->conf->device);
     snprintf(hello.precision, sizeof(hello.precision), "%s", s->conf->precision);
     snprintf(hello.cache_dir, sizeof(hello.cache_dir), "%s", s->conf->cache_dir);
+    snprintf(hello.loras, sizeof(hello.loras), "%s", s->conf->loras);
+    snprintf(hello.loras_late, sizeof(hello.loras_late), "%s", s->conf->loras_late);
     decode_find_program(hello.decode_program, sizeof(hello.decode_program));
     return kid_open(&s->kid, s->loop, &hello, &on, f);
 }

@@ -53,6 +53,8 @@ enum err wire_write_hello(struct buf *out, const struct wire_hello *m, struct fa
     doc_put_int(&o, "n_threads", m->n_threads);
     doc_put_text(&o, "precision", m->precision);
     doc_put_text(&o, "cache_dir", m->cache_dir);
+    doc_put_text(&o, "loras", m->loras);
+    doc_put_text(&o, "loras_late", m->loras_late);
     doc_close_object(&o);
     return doc_done(&o, f);
 }
@@ -67,6 +69,8 @@ static enum err read_hello(void *out, const struct value *v, struct fail *f) {
     TRY(get_int(v, "n_threads", 0, THREADS_MAX, &m->n_threads, f));
     TRY(get_text(v, "precision", m->precision, sizeof(m->precision), f));
     TRY(get_text(v, "cache_dir", m->cache_dir, sizeof(m->cache_dir), f));
+    TRY(get_text(v, "loras", m->loras, sizeof(m->loras), f));
+    TRY(get_text(v, "loras_late", m->loras_late, sizeof(m->loras_late), f));
 out:
     return rc;
 }

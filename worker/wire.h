@@ -23,6 +23,7 @@ enum {
     WIRE_BODY_MAX = 512 * 1024, /* a request of 192 KiB, escaped */
     WIRE_SEND_MS = 2000,        /* a peer that does not read for so long is dead */
     WIRE_PATH_MAX = 1024,
+    WIRE_LORAS_MAX = 4096,
     WIRE_PHASE_MAX = 32
 };
 
@@ -42,7 +43,8 @@ struct wire_hello {
     char device[16];
     int n_threads;
     char precision[8];
-    char cache_dir[WIRE_PATH_MAX]; /* "": none */
+    char cache_dir[WIRE_PATH_MAX];                          /* "": none */
+    char loras[WIRE_LORAS_MAX], loras_late[WIRE_LORAS_MAX]; /* as lora_list_parse() reads them */
 };
 
 struct wire_job {

@@ -86,6 +86,23 @@ def test_a_picture_and_few_words_make_a_clip(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.png", "x.mp4"]
 
 
+def test_lora_files_are_added_and_wrong_ones_are_refused(tmp_path):
+    picture.lora(tmp_path / "a.safetensors")
+    picture.lora(tmp_path / "b.safetensors", n=3)
+    made = {}
+    for name, flags in (("none", []), ("nothing", ["--lora", f"{tmp_path}/a.safetensors:0"]),
+                        ("twice", ["--lora", f"{tmp_path}/a.safetensors,{tmp_path}/a.safetensors:0.5"])):
+        out = tmp_path / (name + ".png")
+        r = gen("--prompt", "a red ball", "-o", out, "--size", "64x64", "--steps", 1, *flags)
+        assert r.returncode == 0, r.stderr
+        made[name] = out.read_bytes()
+    assert made["none"] == made["nothing"] and made["none"] != made["twice"]
+    for flags, part in ((["--lora", tmp_path / "b.safetensors"], "b.safetensors: blocks.0.attn1.to_q.diff_b is [3]"),
+                        (["--lora-late", tmp_path / "a.safetensors"], "no second transformer")):
+        r = gen("--prompt", "a", "-o", tmp_path / "x.png", *flags)
+        assert r.returncode != 0 and part in r.stderr, r.stderr
+
+
 def test_an_interrupted_run_leaves_what_was_there(tmp_path):
     out = tmp_path / "x.mp4"
     out.write_bytes(b"an old file of that name")

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from picture import Receiver, png
+from picture import Receiver, lora, png
 from stack import BUILD, Stack, call, free_port, until
 
 PHASES = ["queued", "loading", "encode_prompt", "encode_media", "denoise", "decode", "upload", "done"]
@@ -356,6 +356,7 @@ def test_metrics_tell_what_was_done(tmp_path):
     (["--lease", "1s", "--beat", "500ms"], "three beats"),
     (["--lease", "-1"], "lease"), (["--lease", "5 parsecs"], "lease"), (["--threads", "80a"], "threads"),
     (["--metrics-port", "65536"], "metrics_port"), (["--lanes", "a,,b"], "lanes"),
+    (["--loras", "a.safetensors,,b"], "loras"), (["--loras-late", ":1"], "loras_late"),
     (["--log-level", "loud"], "log_level"), (["--min-free-bytes", "10Q"], "min_free_bytes"),
     (["--store-dir", "/tmp/same", "--spool-dir", "/tmp/same"], "differ"),
 ])
@@ -392,6 +393,25 @@ def test_a_model_that_cannot_be_opened_ends_with_65(tmp_path):
     p = run_worker("--store-dir", tmp_path / "store", "--spool-dir", tmp_path / "spool", "--model-dir",
                    tmp_path / "model", "--drain", "1s")
     assert p.returncode == 65 and "model" in p.stderr, p
+
+
+def test_lora_files_of_the_configuration_change_what_is_made(tmp_path):
+    """No file, a file that does nothing, and one that does something; a wrong one ends with 65."""
+    seen = {}
+    lora(tmp_path / "a.safetensors")
+    for name, loras in (("none", ""), ("nothing", "a.safetensors:0"), ("full", "a.safetensors:1")):
+        flags = ["--loras", tmp_path / loras] if loras else []
+        with Stack(servers=1, workers=1, worker_args=[str(a) for a in flags]) as s:
+            job = s.create(seconds="1", steps=1, seed=7)["id"]
+            assert s.wait_for(job)["status"] == "completed"
+            seen[name] = s.call("GET", f"/v1/videos/{job}/content").body
+            assert ("lora.merge" in s.log("worker0")) == bool(loras)
+    assert seen["none"] == seen["nothing"] and seen["none"] != seen["full"]
+    lora(tmp_path / "b.safetensors", n=3)
+    for wrong, part in (("b.safetensors", "it does not fit a tensor"), ("c.safetensors", "no such file")):
+        p = run_worker("--store-dir", tmp_path / "store", "--spool-dir", tmp_path / "spool", "--loras", tmp_path / wrong,
+                       "--drain", "1s")
+        assert p.returncode == 65 and part in p.stderr, p
 
 
 def test_no_schema_in_redis_ends_with_78():

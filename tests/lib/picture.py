@@ -1,5 +1,6 @@
-"""picture.py - small pictures and webhook receivers for tests, from the standard library only."""
+"""picture.py - small pictures, LoRA files and webhook receivers for tests, from the standard library only."""
 import http.server
+import json
 import struct
 import threading
 import zlib
@@ -21,6 +22,16 @@ def png(width=128, height=96) -> bytes:
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(rows)))
             + chunk(b"IEND", b""))
+
+
+def lora(path, key="blocks.0.attn1.to_q.diff_b", n=0, value=0.5):
+    """A LoRA file of one key: a full delta of n equal numbers; n = 0: as many as models/tiny is wide."""
+    if n == 0:
+        with open("models/tiny/transformer/config.json") as f:
+            c = json.load(f)
+        n = c["num_attention_heads"] * c["attention_head_dim"]
+    head = json.dumps({key: {"dtype": "F32", "shape": [n], "data_offsets": [0, 4 * n]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(head)) + head + struct.pack(f"<{n}f", *[value] * n))
 
 
 class Receiver:

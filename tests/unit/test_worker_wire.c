@@ -13,7 +13,9 @@ static void messages_come_back_as_they_were(void) {
                            .store_dir = "/s",
                            .decode_program = "/d",
                            .device = "cpu",
-                           .n_threads = 2},
+                           .n_threads = 2,
+                           .loras = "a.safetensors:0.5,b",
+                           .loras_late = "c"},
                       h2;
     struct wire_progress p = {.phase = "denoise",
                               .step = 3,
