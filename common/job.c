@@ -14,6 +14,11 @@ static const char *const operations[JOB_OPERATION_COUNT] = {
     [JOB_CONNECT] = "connect", [JOB_LOOP] = "loop", [JOB_VIEWS] = "views",
 };
 
+static const char *const directions[JOB_DIRECTION_COUNT] = {
+    [JOB_FORWARD] = "forward", [JOB_BACKWARD] = "backward", [JOB_BOTH] = "both"};
+static const char *const methods[JOB_METHOD_COUNT] = {
+    [JOB_SDEDIT] = "sdedit", [JOB_FLOWEDIT] = "flowedit"};
+
 static const struct {
     const char *name;
     int rank;
@@ -26,6 +31,25 @@ static const struct {
 const char *job_operation_name(enum job_operation op) {
     ASSERT(op >= 0 && op < JOB_OPERATION_COUNT);
     return operations[op];
+}
+
+/* Its place in a list of names, -1 when it is not there. */
+static int place_of(const char *name, const char *const *names, int n) {
+    for (int i = 0; i < n; i++)
+        if (strcmp(name, names[i]) == 0) return i;
+    return -1;
+}
+
+bool job_direction_find(const char *name, enum job_direction *out) {
+    int i = place_of(name, directions, JOB_DIRECTION_COUNT);
+    if (i >= 0) *out = (enum job_direction)i;
+    return i >= 0;
+}
+
+bool job_method_find(const char *name, enum job_method *out) {
+    int i = place_of(name, methods, JOB_METHOD_COUNT);
+    if (i >= 0) *out = (enum job_method)i;
+    return i >= 0;
 }
 
 const char *job_priority_name(enum job_priority p) {
@@ -58,6 +82,7 @@ void job_make(struct job *job) {
                         .height = 1280,
                         .seconds = 4,
                         .guidance_scale = -1,
+                        .task = {.old_prompt = "", .strength = -1},
                         .webhook_url = "",
                         .expires_after_seconds = LIMIT_ASSET_EXPIRY_SECONDS,
                         .crf = -1};
@@ -81,6 +106,34 @@ static void put_asset(struct doc_out *o, const char *key, const struct job_asset
     doc_put_text(o, "sha256", a->sha256);
     doc_put_text(o, "type", a->type);
     doc_put_int(o, "bytes", a->n_bytes);
+    if (a->video_id[0]) {
+        doc_put_text(o, "video_id", a->video_id);
+        doc_put_text(o, "key", a->key);
+        doc_put_int(o, "width", a->width);
+        doc_put_int(o, "height", a->height);
+        doc_put_int(o, "frames", a->n_frames);
+        doc_put_real(o, "fps", a->fps);
+    }
+    doc_close_object(o);
+}
+
+/* Written only where it differs from what job_make() left: most jobs have no such object. */
+static void put_task(struct doc_out *o, const struct job *job) {
+    const struct job_task *t = &job->task;
+    if (job->operation == JOB_CREATE && !t->is_loop) return;
+    doc_open_object(o, "task");
+    put_asset(o, "video", &t->video);
+    put_asset(o, "second_video", &t->second_video);
+    put_asset(o, "mask", &t->mask);
+    if (t->direction != JOB_FORWARD) doc_put_text(o, "direction", directions[t->direction]);
+    if (t->method != JOB_SDEDIT) doc_put_text(o, "method", methods[t->method]);
+    if (t->old_prompt[0]) doc_put_text(o, "old_prompt", t->old_prompt);
+    if (t->strength >= 0) doc_put_real(o, "strength", t->strength);
+    if (t->context_seconds > 0) doc_put_real(o, "context_seconds", t->context_seconds);
+    if (t->from_seconds > 0) doc_put_real(o, "from_seconds", t->from_seconds);
+    if (t->to_seconds > 0) doc_put_real(o, "to_seconds", t->to_seconds);
+    if (t->is_bare) doc_put_bool(o, "bare", true);
+    if (t->is_loop) doc_put_bool(o, "loop", true);
     doc_close_object(o);
 }
 
@@ -115,7 +168,7 @@ static enum err put_metadata(struct doc_out *o, const struct job *job, struct fa
 static void put_choices(struct doc_out *o, const struct job *job) {
     char text[40];
     snprintf(text, sizeof(text), "%dx%d", job->width, job->height);
-    doc_put_text(o, "size", text);
+    doc_put_text(o, "size", job->width > 0 ? text : "auto");
     snprintf(text, sizeof(text), "%d", job->seconds);
     doc_put_text(o, "seconds", text);
     if (job->fps > 0) doc_put_int(o, "fps", job->fps);
@@ -126,6 +179,7 @@ static void put_choices(struct doc_out *o, const struct job *job) {
     doc_put_text(o, "priority", job_priority_name(job->priority));
     put_asset(o, "input_reference", &job->input_reference);
     put_asset(o, "last_frame", &job->last_frame);
+    put_task(o, job);
 }
 
 static void put_delivery(struct doc_out *o, const struct job *job) {
@@ -196,6 +250,24 @@ static enum err read_int(const struct value *v, const char *key, int min, int ma
     return rc;
 }
 
+/* Only what an earlier job made has it. */
+static enum err read_origin(const struct value *a, struct job_asset *out, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct str id = {0}, key = {0};
+    TRY(doc_may_text(a, "video_id", &id, f));
+    if (!id.p) return ERR_OK;
+    TRY(doc_get_text(a, "key", &key, f));
+    TRY(read_int(a, "width", 1, 1 << 16, &out->width, f));
+    TRY(read_int(a, "height", 1, 1 << 16, &out->height, f));
+    TRY(read_int(a, "frames", 1, 1 << 24, &out->n_frames, f));
+    TRY(doc_may_real(a, "fps", 0, 1e6, &out->fps, f));
+    if (!str_copy(out->video_id, sizeof(out->video_id), id) ||
+        !str_copy(out->key, sizeof(out->key), key))
+        rc = FAIL(f, ERR_CORRUPT, "an asset has a bad origin");
+out:
+    return rc;
+}
+
 static enum err read_asset(const struct value *v, const char *key, struct job_asset *out,
                            struct fail *f) {
     enum err rc = ERR_OK;
@@ -209,6 +281,44 @@ static enum err read_asset(const struct value *v, const char *key, struct job_as
     if (!str_is_hex(sha, SHA256_HEX) || !str_copy(out->sha256, sizeof(out->sha256), sha) ||
         !str_copy(out->type, sizeof(out->type), type))
         rc = FAIL(f, ERR_CORRUPT, "%s names no stored file", key);
+    if (rc == ERR_OK) rc = read_origin(a, out, f);
+out:
+    return rc;
+}
+
+static enum err read_named(const struct value *v, const char *key, const char *const *names, int n,
+                           int *out, struct fail *f) {
+    struct str s = {0};
+    char name[16];
+    enum err rc = doc_may_text(v, key, &s, f);
+    if (rc != ERR_OK || !s.p) return rc;
+    int i = str_copy(name, sizeof(name), s) ? place_of(name, names, n) : -1;
+    if (i < 0) return FAIL(f, ERR_CORRUPT, "%s has an unknown value", key);
+    *out = i;
+    return ERR_OK;
+}
+
+static enum err read_task(struct job *job, const struct value *v, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct job_task *t = &job->task;
+    const struct value *a = doc_find(v, "task");
+    int direction = JOB_FORWARD, method = JOB_SDEDIT;
+    if (!a) return ERR_OK;
+    if (doc_type(a) != DOC_OBJECT) return FAIL(f, ERR_CORRUPT, "task is not an object");
+    TRY(read_asset(a, "video", &t->video, f));
+    TRY(read_asset(a, "second_video", &t->second_video, f));
+    TRY(read_asset(a, "mask", &t->mask, f));
+    TRY(read_named(a, "direction", directions, JOB_DIRECTION_COUNT, &direction, f));
+    TRY(read_named(a, "method", methods, JOB_METHOD_COUNT, &method, f));
+    TRY(keep_text(job, a, "old_prompt", &t->old_prompt, f));
+    TRY(doc_may_real(a, "strength", 0, 1, &t->strength, f));
+    TRY(doc_may_real(a, "context_seconds", 0, 1e6, &t->context_seconds, f));
+    TRY(doc_may_real(a, "from_seconds", 0, 1e6, &t->from_seconds, f));
+    TRY(doc_may_real(a, "to_seconds", 0, 1e6, &t->to_seconds, f));
+    TRY(doc_may_bool(a, "bare", &t->is_bare, f));
+    TRY(doc_may_bool(a, "loop", &t->is_loop, f));
+    t->direction = (enum job_direction)direction;
+    t->method = (enum job_method)method;
 out:
     return rc;
 }
@@ -218,6 +328,8 @@ static enum err read_size(struct job *job, const struct value *v, struct fail *f
     int64_t width, height;
     enum err rc = doc_get_text(v, "size", &s, f);
     if (rc != ERR_OK) return rc;
+    job->width = job->height = 0;
+    if (str_eq(s, "auto")) return ERR_OK;
     if (!str_split(&s, 'x', &w) || !str_parse_i64(w, 1, 1 << 16, &width) ||
         !str_parse_i64(s, 1, 1 << 16, &height))
         return FAIL(f, ERR_CORRUPT, "size is not WxH");
@@ -265,6 +377,7 @@ static enum err read_choices(struct job *job, const struct value *v, struct fail
     TRY(read_priority(job, v, f));
     TRY(read_asset(v, "input_reference", &job->input_reference, f));
     TRY(read_asset(v, "last_frame", &job->last_frame, f));
+    TRY(read_task(job, v, f));
 out:
     return rc;
 }

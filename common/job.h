@@ -7,11 +7,12 @@
  *
  *   {"operation":"create","model":M,"asked_model":A,"prompt":P,"negative_prompt":N?,"size":"WxH","seconds":"4",
  *    "fps":24?,"num_frames":97?,"steps":20?,"guidance_scale":5.0?,"seed":7?,"priority":"normal",
- *    "input_reference":{"sha256","type","bytes"}?,"last_frame":{..}?,"webhook_url":U?,
+ *    "input_reference":{"sha256","type","bytes"}?,"last_frame":{..}?,"task":{..}?,"webhook_url":U?,
  *    "webhook_events":[..]?,"metadata":{..}?,"deadline_seconds":90?,
  *    "expires_after_seconds":86400,"output":{"crf":23}?}
  *
- * A key marked ? is left out when the client did not choose it. */
+ * A key marked ? is left out when the client did not choose it. "task" holds what only some
+ * operations read: see struct job_task. A size of "auto" is that of the source clip. */
 #ifndef COMMON_JOB_H
 #define COMMON_JOB_H
 
@@ -30,8 +31,7 @@ enum {
     JOB_EVENTS_MAX = LIMIT_WEBHOOK_EVENTS,
 };
 
-/* Only JOB_CREATE is accepted by this release; the others are named so that stored numbers and
- * texts never change their meaning. */
+/* Stored as texts, which never change their meaning. */
 enum job_operation {
     JOB_CREATE,
     JOB_EDIT,
@@ -44,11 +44,36 @@ enum job_operation {
 
 enum job_priority { JOB_LOW, JOB_NORMAL, JOB_HIGH, JOB_PRIORITY_COUNT };
 
-/* A file of the client: its bytes lie in the store under their hash. sha256[0] == 0: none. */
+/* Which end of a clip grows. */
+enum job_direction { JOB_FORWARD, JOB_BACKWARD, JOB_BOTH, JOB_DIRECTION_COUNT };
+
+/* How a clip is edited: begun again from a noisy copy, or led from old words to new ones. */
+enum job_method { JOB_SDEDIT, JOB_FLOWEDIT, JOB_METHOD_COUNT };
+
+/* A file that a job needs; sha256[0] == 0: none. An upload lies in the store under its hash. What
+ * an earlier job made lies under `key`, and what it is was written into its receipt. */
 struct job_asset {
     char sha256[65];
-    char type[32]; /* sniffed: image/png, image/jpeg, image/webp */
+    char type[32]; /* sniffed: image/png, image/jpeg, image/webp, video/mp4, .. */
     int64_t n_bytes;
+    char video_id[48]; /* the job that made it; "": an upload */
+    char key[160];
+    int width, height, n_frames; /* 0: not known before it is decoded */
+    double fps;
+};
+
+/* What only some operations read; a field that its operation does not know stays as it was made. */
+struct job_task {
+    struct job_asset video, second_video; /* clips: the source, or the two that are connected */
+    struct job_asset mask;                /* white is made anew */
+    enum job_direction direction;
+    enum job_method method;
+    const char *old_prompt; /* what the source shows as it is, for flowedit */
+    double strength;        /* 0..1, below 0: the default of the method */
+    double context_seconds; /* of each clip that the new part is told; 0: the model's own */
+    double from_seconds, to_seconds; /* the part that is edited; to 0: up to the end */
+    bool is_bare; /* only the new part is delivered, not stitched to its source */
+    bool is_loop; /* the last frame is followed by the first */
 };
 
 struct job_pair {
@@ -65,8 +90,8 @@ struct job {
     const char *asked_model; /* what the client called it */
     const char *prompt;
     const char *negative_prompt;
-    int width; /* pixels as asked; the worker picks the model's canvas and scales to this */
-    int height;
+    int width;  /* pixels as asked; the worker picks the model's canvas and scales to this; 0: as */
+    int height; /* the source clip has */
     int seconds;           /* whole seconds, as in the API's string */
     int fps;               /* 0: the model's own */
     int num_frames;        /* 0: from seconds and fps; else it overrides seconds */
@@ -76,6 +101,7 @@ struct job {
     uint32_t seed;
     struct job_asset input_reference; /* the first frame */
     struct job_asset last_frame;
+    struct job_task task;
     const char *webhook_url;
     int n_webhook_events;
     const char *webhook_events[JOB_EVENTS_MAX]; /* none: completed and failed */
@@ -104,6 +130,9 @@ MUST_CHECK enum err job_parse(struct job *job, const char *json, size_t n, struc
 MUST_CHECK enum err job_fingerprint(const struct job *job, char out[65], struct fail *f);
 
 const char *job_operation_name(enum job_operation op);
+/* Find a value by its name on the wire; false when there is none. */
+bool job_direction_find(const char *name, enum job_direction *out);
+bool job_method_find(const char *name, enum job_method *out);
 const char *job_priority_name(enum job_priority p);
 /* Finds a priority by its name; false when there is none. */
 bool job_priority_find(const char *name, enum job_priority *out);

@@ -21,8 +21,9 @@ enum { COPY_CHUNK = 1 << 16, DIR_MODE = 0750, FILE_MODE = 0640, NAME_TRIES = 4 }
 static const struct {
     const char *ext, *type;
 } types[] = {
-    {"mp4", "video/mp4"},  {"webm", "video/webm"}, {"webp", "image/webp"},
-    {"jpg", "image/jpeg"}, {"png", "image/png"},   {"json", "application/json"},
+    {"mp4", "video/mp4"},        {"webm", "video/webm"},       {"mov", "video/quicktime"},
+    {"mkv", "video/x-matroska"}, {"webp", "image/webp"},       {"jpg", "image/jpeg"},
+    {"png", "image/png"},        {"json", "application/json"},
 };
 
 /* A full disk is worth another attempt elsewhere; all else here is an I/O failure. */

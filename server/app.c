@@ -97,6 +97,7 @@ static int64_t body_cap(const struct server *s, const struct request *req) {
     case ROUTE_BODY_JSON: return LIMIT_JSON_BODY_BYTES;
     case ROUTE_BODY_FORM:
     case ROUTE_BODY_DRAIN: return s->opts.max_upload_bytes;
+    case ROUTE_BODY_CLIP: return s->opts.max_video_bytes;
     }
     return 0;
 }
@@ -119,7 +120,7 @@ static void too_large(struct request *req, int64_t max) {
 static void open_body(struct server *s, struct request *req) {
     struct problem p;
     struct str coding = request_header(req, "content-encoding");
-    bool takes_form = req->route->body == ROUTE_BODY_FORM;
+    bool takes_form = req->route->body == ROUTE_BODY_FORM || req->route->body == ROUTE_BODY_CLIP;
     struct intake *in = mem_take(1, sizeof(*in));
     if (!in) {
         request_reply_error(req, PROBLEM_UNAVAILABLE, "", "the server is out of memory now");
@@ -168,7 +169,7 @@ static void begin(void *ctx, struct request *req) {
         too_large(req, body_cap(s, req));
         return;
     }
-    if (req->route->body == ROUTE_BODY_JSON || req->route->body == ROUTE_BODY_FORM)
+    if (req->route->body != ROUTE_BODY_NONE && req->route->body != ROUTE_BODY_DRAIN)
         open_body(s, req);
 }
 

@@ -193,6 +193,7 @@ static enum err upload_problem(enum err rc, const struct fail *f, const char *pa
 
 static enum err open_file(struct body *b, const char *param, int *index, struct problem *p) {
     struct fail f = {0};
+    int64_t max = is_listed(b->schema->videos, param) ? LIMIT_VIDEO_BYTES : LIMIT_IMAGE_BYTES;
     if (b->n_files == BODY_FILES_MAX)
         return problem_set(p, PROBLEM_INVALID_VALUE, param, "there are more than %d files",
                            BODY_FILES_MAX);
@@ -200,8 +201,8 @@ static enum err open_file(struct body *b, const char *param, int *index, struct 
     if (room >= 0 && room < b->min_free_bytes)
         return problem_set(p, PROBLEM_UNAVAILABLE, param, "there is no room for uploads now");
     struct body_file *file = &b->files[b->n_files];
-    enum err rc = store_upload_begin(b->store, &file->upload, LIMIT_IMAGE_BYTES, &f);
-    if (rc != ERR_OK) return upload_problem(rc, &f, param, LIMIT_IMAGE_BYTES, p);
+    enum err rc = store_upload_begin(b->store, &file->upload, (uint64_t)max, &f);
+    if (rc != ERR_OK) return upload_problem(rc, &f, param, max, p);
     file->is_open = true;
     *index = b->n_files++;
     return ERR_OK;
@@ -215,7 +216,8 @@ static enum err add_to_file(struct body *b, int index, const char *param, const 
     memcpy(file->head + file->n_head, bytes, n_copy);
     file->n_head += n_copy;
     enum err rc = store_upload_add(&file->upload, bytes, n, &f);
-    return rc == ERR_OK ? ERR_OK : upload_problem(rc, &f, param, LIMIT_IMAGE_BYTES, p);
+    if (rc == ERR_OK) return ERR_OK;
+    return upload_problem(rc, &f, param, (int64_t)file->upload.max_bytes, p);
 }
 
 /* data:[type][;base64],... - the type is ignored, the bytes decide. */

@@ -23,7 +23,7 @@
 
 enum {
     BODY_FIELDS_MAX = 256,
-    BODY_FILES_MAX = 2,
+    BODY_FILES_MAX = 4,
     BODY_DOCS_MAX = 8,
     BODY_NAME_MAX = MULTIPART_NAME_MAX,
 };
@@ -68,6 +68,7 @@ struct body_schema {
     const char *const *nested; /* NULL-ended */
     const char *const *merged; /* NULL-ended */
     const char *const *large;  /* NULL-ended: prefixes of names that may hold a data URL */
+    const char *const *videos; /* NULL-ended: names whose file may be a clip, and as large */
 };
 
 struct body {

@@ -11,11 +11,13 @@
 #include "common/queue.h"
 #include "common/queue_view.h"
 #include "server/app.h"
+#include "server/operation.h"
 #include "server/poll.h"
+#include "server/source.h"
 #include "server/validate.h"
 #include "server/videos.h"
 
-enum { TRIES_MAX = 3 };
+enum { TRIES_MAX = 3, USUAL_PIXELS = 1280 * 720 };
 
 /* One create from body to ticket; memory of the job dies with it. */
 struct create {
@@ -34,26 +36,6 @@ struct create {
 static enum err note_failure(struct create *c, const struct fail *f) {
     server_note_fail(c->req, f, &c->problem);
     return ERR_INPUT;
-}
-
-/* The first frame gets its name in the store only now, when all else was found good. */
-static enum err store_picture(struct create *c) {
-    struct validate_source *in = &c->asked.input;
-    struct job_asset *asset = &c->asked.job.input_reference;
-    struct store_object object;
-    struct fail f = {0};
-    const char *extension = NULL;
-    if (!in->is_given) return ERR_OK;
-    if (in->file < 0 &&
-        body_data_url(c->body, in->url, in->param, &in->file, &c->problem) != ERR_OK)
-        return ERR_INPUT;
-    struct body_file *file = &c->body->files[in->file];
-    if (validate_image(asset, file, in->param, &extension, &c->problem) != ERR_OK) return ERR_INPUT;
-    file->is_open = false;
-    if (store_upload_end(&file->upload, &object, extension, &f) != ERR_OK)
-        return note_failure(c, &f);
-    memcpy(asset->sha256, object.sha256, sizeof(asset->sha256));
-    return ERR_OK;
 }
 
 /* The draft calls for a quoted string; most clients send it bare. */
@@ -80,6 +62,8 @@ static enum err read_idempotency_key(struct create *c) {
 static enum err read_job(struct create *c) {
     struct fail f = {0};
     const struct validate_rules rules = {
+        .op = operation_find(c->req->route->name),
+        .path_id = c->req->path_id,
         .models = &c->s->models,
         .hooks = &c->s->hooks,
         .is_lenient = request_header_has(c->req, "prefer", "handling=lenient"),
@@ -87,7 +71,7 @@ static enum err read_job(struct create *c) {
     if (read_idempotency_key(c) != ERR_OK) return ERR_INPUT;
     if (validate_create(&c->asked, c->body, &rules, &c->problem) != ERR_OK) return ERR_INPUT;
     if (validate_headers(&c->asked.job, c->req, &c->problem) != ERR_OK) return ERR_INPUT;
-    if (store_picture(c) != ERR_OK) return ERR_INPUT;
+    if (source_resolve(c->s, c->req, c->body, &c->asked, &c->problem) != ERR_OK) return ERR_INPUT;
     enum err rc = job_fingerprint(&c->asked.job, c->fingerprint, &f);
     if (rc == ERR_LIMIT)
         return problem_set(&c->problem, PROBLEM_PAYLOAD_TOO_LARGE, "prompt", "%s", f.text);
@@ -106,7 +90,8 @@ static void draw_seed(struct job *job) {
 static int64_t estimate_ms(const struct job *job) {
     int64_t n_frames =
         job->num_frames ? job->num_frames : (int64_t)job->seconds * (job->fps ? job->fps : 16);
-    int64_t cost = n_frames * job->width * job->height / 20000;
+    int64_t pixels = job->width > 0 ? (int64_t)job->width * job->height : USUAL_PIXELS;
+    int64_t cost = n_frames * pixels / 20000;
     return cost < 1 ? 1 : cost;
 }
 

@@ -1,4 +1,5 @@
-/* create.h - POST /v1/videos step by step: body, rules, picture, fingerprint, queue. */
+/* create.h - every POST that makes a job, step by step: body, rules of its operation, sources,
+ * fingerprint, queue. */
 #ifndef SERVER_CREATE_H
 #define SERVER_CREATE_H
 

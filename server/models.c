@@ -7,6 +7,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/limits.h"
+#include "server/operation.h"
 
 static enum err add_row(struct models *m, struct str id, struct str target, int64_t created_s,
                         struct fail *f) {
@@ -96,11 +97,14 @@ static void put_range(struct doc_out *o, const char *key, int min, int max) {
 static void put_capabilities(struct doc_out *o) {
     doc_open_object(o, "capabilities");
     doc_open_array(o, "operations");
-    doc_put_text(o, NULL, "create");
+    for (int i = 0; i < JOB_OPERATION_COUNT; i++)
+        if (operation_has((enum job_operation)i))
+            doc_put_text(o, NULL, job_operation_name((enum job_operation)i));
     doc_close_array(o);
     doc_open_array(o, "inputs");
     doc_put_text(o, NULL, "text");
     doc_put_text(o, NULL, "image");
+    doc_put_text(o, NULL, "video");
     doc_close_array(o);
     doc_open_object(o, "sizes");
     doc_put_int(o, "min", LIMIT_SIDE_MIN_PX);

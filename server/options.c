@@ -44,6 +44,8 @@ static const struct config_row rows[] = {
      "bodies over 256 KiB that are read at once"},
     {"max_upload_bytes", CONFIG_BYTES, AT(max_upload_bytes), "33M", 65536, 64 * 1024 * 1024,
      "largest body of a form; a picture in it may have 32 MiB"},
+    {"max_video_bytes", CONFIG_BYTES, AT(max_video_bytes), "513M", 65536, 1024 * 1024 * 1024,
+     "largest body of a form with clips; each may have 512 MiB"},
     {"min_free_bytes", CONFIG_BYTES, AT(min_free_bytes), "1G", 0, 1e15,
      "uploads are refused when the store has less room"},
     {"idle_timeout", CONFIG_MS, AT(idle_timeout_ms), "75s", 1000, 3600000,

@@ -27,6 +27,7 @@ struct options {
     int64_t max_parked;
     int64_t max_large_bodies;
     int64_t max_upload_bytes;
+    int64_t max_video_bytes;
     int64_t min_free_bytes;
     int64_t idle_timeout_ms;
     int64_t drain_notice_ms;

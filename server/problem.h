@@ -31,6 +31,7 @@
     X(MODEL_NOT_FOUND, 404, PROBLEM_REQUEST, "model_not_found", 0, "")                  \
     X(VIDEO_NOT_READY, 404, PROBLEM_REQUEST, "video_not_ready", 2, "")                  \
     X(METHOD_NOT_ALLOWED, 405, PROBLEM_REQUEST, "method_not_allowed", 0, "")            \
+    X(SOURCE_NOT_COMPLETED, 409, "conflict_error", "source_not_completed", 0, "false")  \
     X(VIDEO_EXPIRED, 410, PROBLEM_REQUEST, "video_expired", 0, "")                      \
     X(PAYLOAD_TOO_LARGE, 413, PROBLEM_REQUEST, "payload_too_large", 0, "")              \
     X(UNSUPPORTED_MEDIA_TYPE, 415, PROBLEM_REQUEST, "unsupported_media_type", 0, "")    \

@@ -19,7 +19,8 @@ enum route_auth {
 enum route_body {
     ROUTE_BODY_NONE, /* read and thrown away up to 64 KiB */
     ROUTE_BODY_JSON, /* application/json, up to LIMIT_JSON_BODY_BYTES */
-    ROUTE_BODY_FORM, /* JSON or multipart/form-data, with files */
+    ROUTE_BODY_FORM, /* JSON or multipart/form-data, with pictures */
+    ROUTE_BODY_CLIP, /* the same with clips, which are larger */
     ROUTE_BODY_DRAIN /* read and thrown away: the operation does not exist yet */
 };
 

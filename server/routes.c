@@ -2,6 +2,7 @@
 
 #include "common/base/assert.h"
 #include "server/content.h"
+#include "server/create.h"
 #include "server/events.h"
 #include "server/health.h"
 #include "server/hooks.h"
@@ -18,11 +19,12 @@ static const struct route rows[] = {
     {"GET", "/v1/queue", ROUTE_KEY, ROUTE_BODY_NONE, health_queue, "queue"},
     {"GET", "/v1/webhooks/default/secret", ROUTE_KEY, ROUTE_BODY_NONE, hooks_secret,
      "webhooks.secret"},
-    {"POST", "/v1/videos", ROUTE_KEY, ROUTE_BODY_FORM, videos_create, "videos.create"},
+    {"POST", "/v1/videos", ROUTE_KEY, ROUTE_BODY_FORM, create_run, "videos.create"},
     {"GET", "/v1/videos", ROUTE_KEY, ROUTE_BODY_NONE, videos_list, "videos.list"},
-    {"POST", "/v1/videos/edits", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported, "videos.edit"},
-    {"POST", "/v1/videos/extensions", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported,
-     "videos.extend"},
+    {"POST", "/v1/videos/edits", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.edit"},
+    {"POST", "/v1/videos/extensions", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.extend"},
+    {"POST", "/v1/videos/connections", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.connect"},
+    {"POST", "/v1/videos/loops", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.loop"},
     {"POST", "/v1/videos/characters", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported,
      "characters.create"},
     {"GET", "/v1/videos/characters/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_unsupported,
@@ -32,8 +34,7 @@ static const struct route rows[] = {
     {"GET", "/v1/videos/{id}/content", ROUTE_KEY, ROUTE_BODY_NONE, content_get, "videos.content"},
     {"GET", "/v1/videos/{id}/events", ROUTE_KEY, ROUTE_BODY_NONE, events_get, "videos.events"},
     {"POST", "/v1/videos/{id}/cancel", ROUTE_KEY, ROUTE_BODY_NONE, videos_cancel, "videos.cancel"},
-    {"POST", "/v1/videos/{id}/remix", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported,
-     "videos.remix"},
+    {"POST", "/v1/videos/{id}/remix", ROUTE_KEY, ROUTE_BODY_FORM, create_run, "videos.remix"},
 };
 
 const struct route_table routes_api = {rows, COUNT_OF(rows)};

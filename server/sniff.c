@@ -78,6 +78,28 @@ bool sniff_image(struct sniff_image *out, const unsigned char *p, size_t n) {
     return out->type != NULL;
 }
 
+static bool has(const unsigned char *p, size_t n, const char *text, size_t len) {
+    for (size_t i = 0; i + len <= n; i++)
+        if (memcmp(p + i, text, len) == 0) return true;
+    return false;
+}
+
+const struct sniff_video *sniff_video(const unsigned char *p, size_t n) {
+    static const struct sniff_video mp4 = {"video/mp4", "mp4"}, mov = {"video/quicktime", "mov"},
+                                    webm = {"video/webm", "webm"},
+                                    mkv = {"video/x-matroska", "mkv"};
+    /* HEIF pictures are ISO files too: their brands are refused here. */
+    static const char *const pictures[] = {"heic", "heix", "mif1", "msf1", "avif", "avis"};
+    enum { DOC_TYPE_WITHIN = 64 };
+    if (n >= 12 && memcmp(p + 4, "ftyp", 4) == 0) {
+        for (int i = 0; i < COUNT_OF(pictures); i++)
+            if (memcmp(p + 8, pictures[i], 4) == 0) return NULL;
+        return memcmp(p + 8, "qt  ", 4) == 0 ? &mov : &mp4;
+    }
+    if (n < 4 || memcmp(p, "\x1A\x45\xDF\xA3", 4) != 0) return NULL;
+    return has(p, n < DOC_TYPE_WITHIN ? n : DOC_TYPE_WITHIN, "webm", 4) ? &webm : &mkv;
+}
+
 static const struct {
     size_t at;
     const char *magic;

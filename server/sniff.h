@@ -23,6 +23,14 @@ struct sniff_image {
 /* False when the bytes are no picture that we take. */
 bool sniff_image(struct sniff_image *out, const unsigned char *p, size_t n);
 
+struct sniff_video {
+    const char *type;      /* video/mp4, video/quicktime, video/webm, video/x-matroska */
+    const char *extension; /* mp4, mov, webm, mkv */
+};
+
+/* NULL when the bytes begin no kind of clip that we take; static storage. */
+const struct sniff_video *sniff_video(const unsigned char *p, size_t n);
+
 /* "a GIF", "a PDF", "an MP4": for the error text; "not a known kind of file" otherwise. */
 const char *sniff_describe(const unsigned char *p, size_t n);
 

@@ -1,45 +1,14 @@
 #include "server/validate.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "server/draft.h"
 #include "server/field.h"
 
-/* What is being filled while the fields pass by. */
-struct draft {
-    struct validate_result *out;
-    const struct body *body;
-    const struct validate_rules *rules;
-    struct problem *p;
-    bool has_prompt, has_model, has_size, has_seconds;
-    int64_t width, height; /* of the fields width and height; 0: not given */
-};
-
 typedef enum err (*apply_fn)(struct draft *d, const struct body_field *f);
-
-static const char *keep(struct draft *d, struct str s) {
-    return job_keep(&d->out->job, s.p, s.n);
-}
-
-static enum err no_memory(struct draft *d) {
-    return problem_set(d->p, PROBLEM_UNAVAILABLE, "", "no memory for the request now; try again");
-}
-
-static enum err keep_text(struct draft *d, const struct body_field *f, size_t max_chars,
-                          const char **out) {
-    struct str s = {0};
-    if (field_text(f, max_chars, &s, d->p) != ERR_OK) return ERR_INPUT;
-    *out = keep(d, s);
-    return *out ? ERR_OK : no_memory(d);
-}
-
-/* An optional feature that does not exist here yet, at any value but its neutral one. */
-static enum err unsupported(struct draft *d, const struct body_field *f, const char *advice) {
-    const char *name = field_name(f);
-    return problem_set(d->p, PROBLEM_UNSUPPORTED_OPERATION, name, "%s is not supported: %s", name,
-                       advice);
-}
 
 /* ---- what to make ---- */
 
@@ -50,12 +19,12 @@ static enum err set_prompt(struct draft *d, const struct body_field *f) {
     if (str_trim(s).n == 0)
         return problem_set(d->p, PROBLEM_INVALID_VALUE, "prompt",
                            "prompt is empty; describe the video in words");
-    d->out->job.prompt = keep(d, s);
-    return d->out->job.prompt ? ERR_OK : no_memory(d);
+    d->out->job.prompt = draft_keep(d, s);
+    return d->out->job.prompt ? ERR_OK : draft_no_memory(d);
 }
 
 static enum err set_negative(struct draft *d, const struct body_field *f) {
-    return keep_text(d, f, LIMIT_PROMPT_CHARS, &d->out->job.negative_prompt);
+    return draft_keep_text(d, f, LIMIT_PROMPT_CHARS, &d->out->job.negative_prompt);
 }
 
 static enum err choose_model(struct draft *d, struct str name) {
@@ -69,9 +38,9 @@ static enum err choose_model(struct draft *d, struct str name) {
                            "there is no model \"%.*s\"; GET /v1/models lists them", (int)name.n,
                            name.p);
     d->has_model = true;
-    d->out->job.asked_model = keep(d, name);
-    d->out->job.model = keep(d, str_of(models_real_id(row)));
-    return d->out->job.model && d->out->job.asked_model ? ERR_OK : no_memory(d);
+    d->out->job.asked_model = draft_keep(d, name);
+    d->out->job.model = draft_keep(d, str_of(models_real_id(row)));
+    return d->out->job.model && d->out->job.asked_model ? ERR_OK : draft_no_memory(d);
 }
 
 static enum err set_model(struct draft *d, const struct body_field *f) {
@@ -103,7 +72,7 @@ static enum err check_sides(struct draft *d, const char *param, int64_t w, int64
 static enum err set_size(struct draft *d, const struct body_field *f) {
     struct str s = {0}, w;
     int64_t width, height;
-    d->has_size = true;
+    d->has_size = d->out->has_size = true;
     if (field_text(f, 64, &s, d->p) != ERR_OK) return ERR_INPUT;
     struct str rest = s;
     if (!str_split(&rest, 'x', &w) || !str_parse_i64(w, 0, 1000000, &width) ||
@@ -163,47 +132,6 @@ static enum err set_seed(struct draft *d, const struct body_field *f) {
     return ERR_OK;
 }
 
-/* ---- the first frame ---- */
-
-static enum err take_input(struct draft *d, const struct body_field *f, struct str url) {
-    struct validate_source *in = &d->out->input;
-    const char *name = keep(d, str_of(field_name(f)));
-    if (!name) return no_memory(d);
-    if (in->is_given)
-        return problem_set(d->p, PROBLEM_INVALID_VALUE, "input_reference",
-                           "input_reference is given as %s and as %s; send one", in->param, name);
-    *in = (struct validate_source){
-        .is_given = true, .file = f->kind == BODY_FILE ? f->file : -1, .url = url, .param = name};
-    return ERR_OK;
-}
-
-static enum err set_image_url(struct draft *d, const struct body_field *f) {
-    struct str s = {0};
-    if (field_text(f, LIMIT_DATA_URL_CHARS, &s, d->p) != ERR_OK) return ERR_INPUT;
-    if (s.n < 5 || !str_eq_nocase((struct str){s.p, 5}, "data:"))
-        return unsupported(d, f,
-                           "addresses are not fetched; send the picture as a data: URL or as "
-                           "a file part");
-    return take_input(d, f, s);
-}
-
-static enum err set_input(struct draft *d, const struct body_field *f) {
-    const char *name = field_name(f);
-    if (f->kind == BODY_FILE && f->shape == BODY_WHOLE) return take_input(d, f, (struct str){0});
-    if (f->shape == BODY_MEMBER && strcmp(f->member, "image_url") == 0) return set_image_url(d, f);
-    if (f->shape == BODY_MEMBER && strcmp(f->member, "file_id") == 0)
-        return unsupported(d, f, "send the picture itself as a file part or a data: URL");
-    if (f->shape == BODY_MEMBER)
-        return problem_set(d->p, PROBLEM_UNKNOWN_PARAMETER, name,
-                           "input_reference has no member %.40s; it takes image_url", f->member);
-    if (f->kind == BODY_EMPTY)
-        return problem_set(d->p, PROBLEM_MISSING_PARAMETER, "input_reference",
-                           "input_reference needs image_url");
-    return problem_set(d->p, PROBLEM_INVALID_TYPE, "input_reference",
-                       "Invalid type for 'input_reference': expected a file, but got a string "
-                       "instead.");
-}
-
 /* ---- delivery ---- */
 
 static enum err set_priority_text(struct draft *d, const char *param, struct str s) {
@@ -230,7 +158,7 @@ static enum err set_webhook_url(struct draft *d, const struct body_field *f) {
     struct fail fail = {0};
     const char *url = NULL;
     if (field_text(f, LIMIT_URL_BYTES, &(struct str){0}, d->p) != ERR_OK) return ERR_INPUT;
-    if (keep_text(d, f, LIMIT_URL_BYTES, &url) != ERR_OK) return ERR_INPUT;
+    if (draft_keep_text(d, f, LIMIT_URL_BYTES, &url) != ERR_OK) return ERR_INPUT;
     if (strlen(url) > LIMIT_URL_BYTES)
         return problem_set(d->p, PROBLEM_INVALID_VALUE, f->name, "%s is longer than %d bytes",
                            f->name, LIMIT_URL_BYTES);
@@ -280,9 +208,9 @@ static enum err set_metadata(struct draft *d, const struct body_field *f) {
         return problem_set(d->p, PROBLEM_INVALID_VALUE, "metadata",
                            "a metadata key must have 1 to %d characters", LIMIT_METADATA_KEY_CHARS);
     struct job_pair *pair = &job->metadata[job->n_metadata];
-    pair->key = keep(d, str_of(f->member));
-    if (!pair->key) return no_memory(d);
-    if (keep_text(d, f, LIMIT_METADATA_VALUE_CHARS, &pair->value) != ERR_OK) return ERR_INPUT;
+    pair->key = draft_keep(d, str_of(f->member));
+    if (!pair->key) return draft_no_memory(d);
+    if (draft_keep_text(d, f, LIMIT_METADATA_VALUE_CHARS, &pair->value) != ERR_OK) return ERR_INPUT;
     job->n_metadata++;
     return ERR_OK;
 }
@@ -321,7 +249,7 @@ static enum err set_output(struct draft *d, const struct body_field *f) {
     }
     if (strcmp(f->member, "audio") == 0) {
         if (field_bool(f, &audio, d->p) != ERR_OK) return ERR_INPUT;
-        return audio ? unsupported(d, f, "the models make no sound") : ERR_OK;
+        return audio ? draft_unsupported(d, f, "the models make no sound") : ERR_OK;
     }
     return problem_set(d->p, PROBLEM_UNKNOWN_PARAMETER, name,
                        "output has no member %.40s; it takes container, codec, crf and audio",
@@ -337,14 +265,8 @@ static enum err set_upsampling(struct draft *d, const struct body_field *f) {
     return need_text(d, f, "off");
 }
 
-static enum err set_loop(struct draft *d, const struct body_field *f) {
-    bool v = false;
-    if (field_bool(f, &v, d->p) != ERR_OK) return ERR_INPUT;
-    return v ? unsupported(d, f, "clips that loop come with a later release") : ERR_OK;
-}
-
 static enum err refuse(struct draft *d, const struct body_field *f) {
-    return unsupported(d, f, "leave it out; it comes with a later release");
+    return draft_unsupported(d, f, "leave it out; it comes with a later release");
 }
 
 static enum err ignore(struct draft *d, const struct body_field *f) {
@@ -358,61 +280,78 @@ static enum err ignore(struct draft *d, const struct body_field *f) {
 static const struct rule {
     const char *name;
     apply_fn apply;
+    unsigned of;         /* operations that it belongs to */
     bool takes_parts;    /* members, elements, or a file are its business */
     const char *same_as; /* both names may not be given at once */
 } rules[] = {
-    {"prompt", set_prompt, false, NULL},
-    {"model", set_model, false, NULL},
-    {"seconds", set_seconds, false, NULL},
-    {"size", set_size, false, NULL},
-    {"width", set_width, false, NULL},
-    {"height", set_height, false, NULL},
-    {"input_reference", set_input, true, NULL},
-    {"image_reference", set_input, true, NULL},
-    {"reference_url", set_image_url, false, NULL},
-    {"negative_prompt", set_negative, false, NULL},
-    {"seed", set_seed, false, NULL},
-    {"steps", set_steps, false, NULL},
-    {"num_inference_steps", set_steps, false, "steps"},
-    {"guidance_scale", set_guidance, false, NULL},
-    {"fps", set_fps, false, NULL},
-    {"num_frames", set_num_frames, false, NULL},
-    {"priority", set_priority, false, NULL},
-    {"service_tier", set_priority, false, "priority"},
-    {"webhook_url", set_webhook_url, false, NULL},
-    {"callback_url", set_webhook_url, false, "webhook_url"},
-    {"webhook", set_webhook_url, false, "webhook_url"},
-    {"webhook_events", set_webhook_event, true, NULL},
-    {"webhook_events_filter", set_webhook_event, true, "webhook_events"},
-    {"metadata", set_metadata, true, NULL},
-    {"deadline_seconds", set_deadline, false, NULL},
-    {"expires_after_seconds", set_expiry, false, NULL},
-    {"output", set_output, true, NULL},
-    {"prompt_upsampling", set_upsampling, false, NULL},
-    {"loop", set_loop, false, NULL},
-    {"n", set_n, false, NULL},
-    {"last_frame", refuse, true, NULL},
-    {"end_image", refuse, true, NULL},
-    {"video", refuse, true, NULL},
-    {"video_reference", refuse, true, NULL},
-    {"mask", refuse, true, NULL},
-    {"characters", refuse, true, NULL},
-    {"upload_url", refuse, true, NULL},
-    {"extra_body", ignore, true, NULL}, /* {} only: members were merged */
-    {"extra_json", ignore, true, NULL},
-    {"extra_params", ignore, true, NULL},
-    {"user", ignore, true, NULL},
-    {"quality", ignore, true, NULL},
-    {"generator_device", ignore, true, NULL},
+    {"prompt", set_prompt, OPERATION_ALL, false, NULL},
+    {"model", set_model, OPERATION_ALL, false, NULL},
+    {"seconds", set_seconds, OPERATION_ALL & ~OPERATION_EDITS, false, NULL},
+    {"size", set_size, OPERATION_ALL, false, NULL},
+    {"width", set_width, OPERATION_ALL, false, NULL},
+    {"height", set_height, OPERATION_ALL, false, NULL},
+    {"input_reference", draft_source_first_frame, OPERATION_CREATE, true, NULL},
+    {"image_reference", draft_source_first_frame, OPERATION_CREATE, true, NULL},
+    {"reference_url", draft_source_image_url, OPERATION_CREATE, false, NULL},
+    {"last_frame", draft_source_last_frame, OPERATION_CREATE, true, NULL},
+    {"end_image", draft_source_last_frame, OPERATION_CREATE, true, NULL},
+    {"loop", draft_task_loop, OPERATION_CREATE, false, NULL},
+    {"video", draft_source_video, OPERATION_EDIT | OPERATION_EXTEND | OPERATION_LOOP, true, NULL},
+    {"video_reference", draft_source_video, OPERATION_EDIT | OPERATION_EXTEND | OPERATION_LOOP,
+     true, NULL},
+    {"first_video", draft_source_video, OPERATION_CONNECT, true, NULL},
+    {"second_video", draft_source_second_video, OPERATION_CONNECT, true, NULL},
+    {"mask", draft_source_mask, OPERATION_EDITS, true, NULL},
+    {"strength", draft_task_strength, OPERATION_EDITS, false, NULL},
+    {"method", draft_task_method, OPERATION_EDITS, false, NULL},
+    {"source_prompt", draft_task_old_prompt, OPERATION_EDITS, false, NULL},
+    {"start_seconds", draft_task_start, OPERATION_EDITS, false, NULL},
+    {"end_seconds", draft_task_end, OPERATION_EDITS, false, NULL},
+    {"direction", draft_task_direction, OPERATION_EXTEND, false, NULL},
+    {"context_seconds", draft_task_context, OPERATION_EXTEND | OPERATION_CONNECT | OPERATION_LOOP,
+     false, NULL},
+    {"stitch", draft_task_stitch, OPERATION_EXTEND | OPERATION_CONNECT, false, NULL},
+    {"negative_prompt", set_negative, OPERATION_ALL, false, NULL},
+    {"seed", set_seed, OPERATION_ALL, false, NULL},
+    {"steps", set_steps, OPERATION_ALL, false, NULL},
+    {"num_inference_steps", set_steps, OPERATION_ALL, false, "steps"},
+    {"guidance_scale", set_guidance, OPERATION_ALL, false, NULL},
+    {"fps", set_fps, OPERATION_ALL, false, NULL},
+    {"num_frames", set_num_frames, OPERATION_CREATE | OPERATION_LOOP, false, NULL},
+    {"priority", set_priority, OPERATION_ALL, false, NULL},
+    {"service_tier", set_priority, OPERATION_ALL, false, "priority"},
+    {"webhook_url", set_webhook_url, OPERATION_ALL, false, NULL},
+    {"callback_url", set_webhook_url, OPERATION_ALL, false, "webhook_url"},
+    {"webhook", set_webhook_url, OPERATION_ALL, false, "webhook_url"},
+    {"webhook_events", set_webhook_event, OPERATION_ALL, true, NULL},
+    {"webhook_events_filter", set_webhook_event, OPERATION_ALL, true, "webhook_events"},
+    {"metadata", set_metadata, OPERATION_ALL, true, NULL},
+    {"deadline_seconds", set_deadline, OPERATION_ALL, false, NULL},
+    {"expires_after_seconds", set_expiry, OPERATION_ALL, false, NULL},
+    {"output", set_output, OPERATION_ALL, true, NULL},
+    {"prompt_upsampling", set_upsampling, OPERATION_ALL, false, NULL},
+    {"n", set_n, OPERATION_ALL, false, NULL},
+    {"characters", refuse, OPERATION_ALL, true, NULL},
+    {"upload_url", refuse, OPERATION_ALL, true, NULL},
+    {"extra_body", ignore, OPERATION_ALL, true, NULL}, /* {} only: members were merged */
+    {"extra_json", ignore, OPERATION_ALL, true, NULL},
+    {"extra_params", ignore, OPERATION_ALL, true, NULL},
+    {"user", ignore, OPERATION_ALL, true, NULL},
+    {"quality", ignore, OPERATION_ALL, true, NULL},
+    {"generator_device", ignore, OPERATION_ALL, true, NULL},
 };
 
-static const char *const nested[] = {"input_reference", "image_reference", "metadata",
-                                     "output",          "webhook_events",  "webhook_events_filter",
-                                     "characters",      "last_frame",      NULL};
+static const char *const nested[] = {
+    "input_reference",       "image_reference", "metadata",     "output",    "webhook_events",
+    "webhook_events_filter", "characters",      "last_frame",   "end_image", "video",
+    "video_reference",       "first_video",     "second_video", "mask",      NULL};
 static const char *const merged[] = {"extra_body", "extra_json", "extra_params", NULL};
-static const char *const large[] = {"input_reference", "image_reference", "reference_url", "extra_",
-                                    NULL};
-const struct body_schema validate_schema = {nested, merged, large};
+static const char *const large[] = {
+    "input_reference", "image_reference", "reference_url", "last_frame", "end_image", "video",
+    "first_video",     "second_video",    "mask",          "extra_",     NULL};
+static const char *const videos[] = {"video", "video_reference", "first_video", "second_video",
+                                     NULL};
+const struct body_schema validate_schema = {nested, merged, large, videos};
 
 static const struct rule *find_rule(const char *name) {
     for (int i = 0; i < COUNT_OF(rules); i++)
@@ -441,11 +380,22 @@ static enum err unknown_field(struct draft *d, const struct body_field *f) {
     return ERR_OK;
 }
 
+/* A field of ours, but of another route. */
+static enum err foreign_field(struct draft *d, const struct body_field *f) {
+    const char *name = field_name(f);
+    if (field_is_empty(f)) return ERR_OK;
+    if (d->rules->is_lenient) return unknown_field(d, f);
+    return problem_set(d->p, PROBLEM_UNKNOWN_PARAMETER, name,
+                       "'%s' is no field of this operation (%s); leave it out", name,
+                       d->rules->op->name);
+}
+
 static enum err apply_field(struct draft *d, const struct body_field *f) {
     const char *name = field_name(f);
     const struct rule *r = find_rule(f->name);
     if (!f->name[0]) return ERR_OK; /* a text of JSON whose members follow */
     if (!r) return unknown_field(d, f);
+    if (!(r->of & d->rules->op->bit)) return foreign_field(d, f);
     if (r->same_as && is_given(d->body, r->same_as))
         return problem_set(d->p, PROBLEM_INVALID_VALUE, name, "%s and %s are the same; send one",
                            f->name, r->same_as);
@@ -497,21 +447,89 @@ static void sort_metadata(struct job *job) {
         }
 }
 
+static enum err missing(struct draft *d, const char *param) {
+    return problem_set(d->p, PROBLEM_MISSING_PARAMETER, param, "Missing required parameter: '%s'.",
+                       param);
+}
+
+static enum err check_needs(struct draft *d) {
+    const struct operation *op = d->rules->op;
+    const struct validate_source *source = d->out->source;
+    bool has_video = source[VALIDATE_VIDEO].is_given;
+    if ((op->needs & OPERATION_VIDEO) && !has_video) return missing(d, op->first_video);
+    if ((op->needs & OPERATION_SECOND_VIDEO) && !source[VALIDATE_SECOND_VIDEO].is_given)
+        return missing(d, "second_video");
+    if ((op->needs & OPERATION_PROMPT) && !d->has_prompt) return missing(d, "prompt");
+    if ((op->needs & OPERATION_SECONDS) && !d->has_seconds) return missing(d, "seconds");
+    if ((op->needs & OPERATION_VIDEO_OR_PROMPT) && !has_video && !d->has_prompt)
+        return problem_set(d->p, PROBLEM_MISSING_PARAMETER, "video",
+                           "send a video that shall loop, or a prompt for a new one");
+    return ERR_OK;
+}
+
+/* What the operation means before any field has spoken. */
+static void set_defaults(struct job *job, const struct operation *op) {
+    job->operation = op->job;
+    job->seconds = op->seconds;
+    if (!op->has_size) job->width = job->height = 0;
+}
+
+/* A loop from words alone is a clip like any other, of the usual size and length. */
+static void settle_loop(struct draft *d) {
+    struct job *job = &d->out->job;
+    struct job usual;
+    if (job->operation != JOB_LOOP || d->out->source[VALIDATE_VIDEO].is_given) return;
+    job_make(&usual);
+    job->task.is_loop = true;
+    if (!d->has_seconds) job->seconds = usual.seconds;
+    if (job->width == 0) job->width = usual.width, job->height = usual.height;
+    job_free(&usual);
+}
+
 enum err validate_create(struct validate_result *out, const struct body *body,
                          const struct validate_rules *validate_rules, struct problem *p) {
     struct draft d = {.out = out, .body = body, .rules = validate_rules, .p = p};
-    *out = (struct validate_result){.input = {.file = -1}};
+    *out = (struct validate_result){.has_size = false};
     job_make(&out->job);
+    set_defaults(&out->job, validate_rules->op);
+    if (validate_rules->path_id.n && draft_source_path(&d, validate_rules->path_id) != ERR_OK)
+        return ERR_INPUT;
     for (int i = 0; i < body->n_fields; i++)
         if (apply_field(&d, &body->fields[i]) != ERR_OK) return ERR_INPUT;
-    if (!d.has_prompt)
-        return problem_set(p, PROBLEM_MISSING_PARAMETER, "prompt",
-                           "Missing required parameter: 'prompt'.");
+    if (check_needs(&d) != ERR_OK) return ERR_INPUT;
     if (!d.has_model && choose_model(&d, str_of(validate_rules->models->rows[0].id)) != ERR_OK)
         return ERR_INPUT;
-    if (check_canvas(&d) != ERR_OK || check_length(&d) != ERR_OK) return ERR_INPUT;
+    if (check_canvas(&d) != ERR_OK) return ERR_INPUT;
+    settle_loop(&d);
+    if (check_length(&d) != ERR_OK || draft_task_check(&d) != ERR_OK) return ERR_INPUT;
     sort_metadata(&out->job);
     return ERR_OK;
+}
+
+/* ---- slots ---- */
+
+static const struct {
+    const char *name;
+    bool is_video;
+    size_t at; /* of the asset in struct job */
+} slots[VALIDATE_SLOT_COUNT] = {
+    [VALIDATE_FIRST_FRAME] = {"input_reference", false, offsetof(struct job, input_reference)},
+    [VALIDATE_LAST_FRAME] = {"last_frame", false, offsetof(struct job, last_frame)},
+    [VALIDATE_VIDEO] = {"video", true, offsetof(struct job, task.video)},
+    [VALIDATE_SECOND_VIDEO] = {"second_video", true, offsetof(struct job, task.second_video)},
+    [VALIDATE_MASK] = {"mask", false, offsetof(struct job, task.mask)},
+};
+
+const char *validate_slot_name(enum validate_slot slot) {
+    return slots[slot].name;
+}
+
+bool validate_slot_is_video(enum validate_slot slot) {
+    return slots[slot].is_video;
+}
+
+struct job_asset *validate_slot_asset(struct job *job, enum validate_slot slot) {
+    return (struct job_asset *)((char *)job + slots[slot].at);
 }
 
 /* ---- pictures and headers ---- */
@@ -532,6 +550,19 @@ enum err validate_image(struct job_asset *asset, const struct body_file *file, c
     (void)str_copy(asset->type, sizeof(asset->type), str_of(img.type));
     asset->n_bytes = (int64_t)file->upload.size_bytes;
     *extension = img.extension;
+    return ERR_OK;
+}
+
+enum err validate_video(struct job_asset *asset, const struct body_file *file, const char *param,
+                        const char **extension, struct problem *p) {
+    const struct sniff_video *kind = sniff_video(file->head, file->n_head);
+    if (!kind)
+        return problem_set(p, PROBLEM_INVALID_MEDIA, param,
+                           "the file in %s is %s; send an MP4, MOV, WebM or Matroska video", param,
+                           sniff_describe(file->head, file->n_head));
+    (void)str_copy(asset->type, sizeof(asset->type), str_of(kind->type));
+    asset->n_bytes = (int64_t)file->upload.size_bytes;
+    *extension = kind->extension;
     return ERR_OK;
 }
 

@@ -14,22 +14,38 @@
 
 enum { VALIDATE_WARNINGS_MAX = 8, VALIDATE_WARNING_SIZE = 160 };
 
-/* Where the first frame comes from: a file of the body, or a data: URL in a field. */
+/* Pictures and clips that a job may need, each an asset of the job. */
+enum validate_slot {
+    VALIDATE_FIRST_FRAME,
+    VALIDATE_LAST_FRAME,
+    VALIDATE_VIDEO,
+    VALIDATE_SECOND_VIDEO,
+    VALIDATE_MASK,
+    VALIDATE_SLOT_COUNT
+};
+
+/* Where one comes from: a file of the body, a data: URL in a field, or what an id stands for. */
 struct validate_source {
     bool is_given;
-    int file; /* index into body.files, -1: decode `url` first */
+    int file; /* index into body.files, -1: decode `url` first, or look `id` up */
     struct str url;
+    const char *id;    /* video_.. or file-..; NULL: none */
     const char *param; /* its name for error texts */
 };
 
 struct validate_result {
-    struct job job; /* job_free() is the caller's in every case; input_reference is still empty */
-    struct validate_source input;
+    struct job job; /* job_free() is the caller's in every case; its assets are still empty */
+    struct validate_source source[VALIDATE_SLOT_COUNT];
+    bool has_size;
     int n_warnings;
     char warnings[VALIDATE_WARNINGS_MAX][VALIDATE_WARNING_SIZE];
 };
 
+struct operation;
+
 struct validate_rules {
+    const struct operation *op;
+    struct str path_id; /* of a route that names the source; else empty */
     const struct models *models;
     const struct guard_rules *hooks; /* which webhook URLs are allowed */
     bool is_lenient;                 /* unknown fields become warnings */
@@ -41,6 +57,14 @@ extern const struct body_schema validate_schema;
 MUST_CHECK enum err validate_create(struct validate_result *out, const struct body *body,
                                     const struct validate_rules *rules, struct problem *p);
 
+/* The field that fills a slot, and the asset of the job that it becomes. */
+const char *validate_slot_name(enum validate_slot slot);
+bool validate_slot_is_video(enum validate_slot slot);
+struct job_asset *validate_slot_asset(struct job *job, enum validate_slot slot);
+
+/* Checks one clip by its first bytes, as validate_image() does a picture. */
+MUST_CHECK enum err validate_video(struct job_asset *asset, const struct body_file *file,
+                                   const char *param, const char **extension, struct problem *p);
 /* Checks one picture by its first bytes; fills type and size of `asset`, not its hash. */
 MUST_CHECK enum err validate_image(struct job_asset *asset, const struct body_file *file,
                                    const char *param, const char **extension, struct problem *p);

@@ -46,8 +46,32 @@ static void put_error(struct doc_out *o, const struct queue_job *q) {
     doc_close_object(o);
 }
 
+/* A clip that was made longer or anew is as long as it came out; before that, as its sources say.
+ */
+static int shown_seconds(const struct job *job, const struct receipt *r) {
+    const struct job_asset *a = &job->task.video, *b = &job->task.second_video;
+    double old = (a->fps > 0 ? a->n_frames / a->fps : 0) + (b->fps > 0 ? b->n_frames / b->fps : 0);
+    int n_ends = job->task.direction == JOB_BOTH ? 2 : 1;
+    if (job->operation == JOB_CREATE || job->operation == JOB_EDIT) return job->seconds;
+    if (r->num_frames && r->fps > 0)
+        old = r->num_frames / r->fps;
+    else if (job->task.is_bare)
+        old = job->seconds;
+    else
+        old += (double)n_ends * job->seconds;
+    return old < 1 ? 1 : (int)(old + 0.5);
+}
+
+static void put_size(struct doc_out *o, const struct job *job, const struct receipt *r) {
+    char text[32];
+    int w = job->width > 0 ? job->width : r->width, h = job->width > 0 ? job->height : r->height;
+    snprintf(text, sizeof(text), "%dx%d", w, h);
+    doc_put_text(o, "size", w > 0 ? text : "auto");
+}
+
 /* The thirteen, in OpenAI's order. */
-static void put_core(struct doc_out *o, const struct queue_job *q, const struct job *job) {
+static void put_core(struct doc_out *o, const struct queue_job *q, const struct job *job,
+                     const struct receipt *r) {
     char text[32];
     bool is_done = q->state == JOB_STATE_SUCCEEDED;
     doc_put_text(o, "id", q->id);
@@ -59,11 +83,11 @@ static void put_core(struct doc_out *o, const struct queue_job *q, const struct 
     put_time(o, "completed_at", is_done ? q->done_ms : 0);
     put_time(o, "expires_at", q->expires_ms);
     doc_put_text(o, "prompt", job->prompt);
-    snprintf(text, sizeof(text), "%dx%d", job->width, job->height);
-    doc_put_text(o, "size", text);
-    snprintf(text, sizeof(text), "%d", job->seconds);
+    put_size(o, job, r);
+    snprintf(text, sizeof(text), "%d", shown_seconds(job, r));
     doc_put_text(o, "seconds", text);
-    doc_put_null(o, "remixed_from_video_id");
+    bool is_remix = job->operation == JOB_EDIT && job->task.video.video_id[0];
+    doc_put_text(o, "remixed_from_video_id", is_remix ? job->task.video.video_id : NULL);
     put_error(o, q);
 }
 
@@ -130,6 +154,8 @@ static void put_extensions(struct doc_out *o, const struct queue_job *q, const s
         doc_put_null(o, "num_frames");
     doc_put_null(o, "revised_prompt");
     doc_open_array(o, "source_video_ids");
+    if (job->task.video.video_id[0]) doc_put_text(o, NULL, job->task.video.video_id);
+    if (job->task.second_video.video_id[0]) doc_put_text(o, NULL, job->task.second_video.video_id);
     doc_close_array(o);
     if (r->num_frames) {
         doc_open_object(o, "usage");
@@ -149,7 +175,7 @@ static enum err put_all(struct doc_out *o, const char *key, const struct queue_j
     if (q->result[0]) TRY(receipt_parse(&receipt, q->result, strlen(q->result), f));
     TRY(doc_parse(&spec, str_of(q->spec), JOB_JSON_MAX, f));
     doc_open_object(o, key);
-    put_core(o, q, job);
+    put_core(o, q, job, &receipt);
     put_extensions(o, q, job, &receipt);
     put_metadata(o, doc_root(spec));
     put_warnings(o, extra, &receipt);

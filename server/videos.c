@@ -7,7 +7,6 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
-#include "server/create.h"
 #include "server/poll.h"
 
 enum { LIST_LIMIT = 20 };
@@ -58,10 +57,6 @@ void videos_reply(struct server *s, struct request *req, const struct queue_job 
     if (!job_state_is_ended(job->state))
         request_reply_header(req, "openai-poll-after-ms", "%lld", (long long)s->opts.poll_after_ms);
     request_reply_json(req, 200);
-}
-
-void videos_create(struct server *s, struct request *req) {
-    create_run(s, req);
 }
 
 void videos_get(struct server *s, struct request *req) {

@@ -1,4 +1,4 @@
-/* videos.h - the handlers of /v1/videos: create, list, get, change, cancel, delete. Any thread. */
+/* videos.h - the handlers of /v1/videos: list, get, cancel, delete. Any thread. */
 #ifndef SERVER_VIDEOS_H
 #define SERVER_VIDEOS_H
 
@@ -6,7 +6,6 @@
 #include "server/server.h"
 #include "server/video.h"
 
-void videos_create(struct server *s, struct request *req);
 void videos_list(struct server *s, struct request *req);
 void videos_get(struct server *s, struct request *req);
 void videos_cancel(struct server *s, struct request *req);

@@ -11,6 +11,7 @@
 #include "worker/media/crop.h"
 #include "worker/media/encode.h"
 #include "worker/media/probe.h"
+#include "worker/media/scale.h"
 #include "worker/media/sheet.h"
 #include "worker/media/still.h"
 #include "worker/spool.h"
@@ -27,9 +28,30 @@ struct clip {
     const struct plan *plan;
     struct encode *video;
     struct sheet *sheet;
+    struct scale *scale; /* from the canvas to the result, where both kinds of frames meet */
+    int width, height;   /* of the frames that go into the encoder */
     int n_seen;
     char path[RECEIPT_VARIANT_COUNT][PATH_SIZE];
 };
+
+static bool has_source_pieces(const struct plan *p) {
+    for (int i = 0; i < p->task.n_pieces; i++)
+        if (p->task.piece[i].asset != TASK_CANVAS) return true;
+    return false;
+}
+
+/* Frames of sources keep their pixels, so what was rendered is scaled before it joins them. */
+static enum err open_scale(struct clip *c, struct fail *f) {
+    const struct plan *p = c->plan;
+    const struct scale_opts o = {p->canvas.width, p->canvas.height, p->out_width, p->out_height};
+    bool is_same = p->canvas.width == p->out_width && p->canvas.height == p->out_height;
+    c->width = p->canvas.width;
+    c->height = p->canvas.height;
+    if (is_same || !has_source_pieces(p)) return ERR_OK;
+    c->width = p->out_width;
+    c->height = p->out_height;
+    return scale_open(&c->scale, &o, f);
+}
 
 enum err clip_open(struct clip **out, const char *dir, const struct plan *plan, int crf,
                    struct fail *f) {
@@ -40,19 +62,20 @@ enum err clip_open(struct clip **out, const char *dir, const struct plan *plan, 
     c->plan = plan;
     for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++)
         snprintf(c->path[i], PATH_SIZE, "%s/%s", dir, spool_file_name((enum receipt_variant)i));
-    struct encode_opts video = {.width = plan->canvas.width,
-                                .height = plan->canvas.height,
+    TRY(open_scale(c, f));
+    struct encode_opts video = {.width = c->width,
+                                .height = c->height,
                                 .out_width = plan->out_width,
                                 .out_height = plan->out_height,
                                 .fps_num = plan->out_fps,
                                 .fps_den = 1,
                                 .crf = crf > 0 ? crf : 0,
                                 .preset = "faster"};
-    struct sheet_opts sheet = {.width = plan->canvas.width,
-                               .height = plan->canvas.height,
+    struct sheet_opts sheet = {.width = c->width,
+                               .height = c->height,
                                .out_width = plan->out_width,
                                .out_height = plan->out_height,
-                               .n_frames = plan->canvas.n_frames};
+                               .n_frames = plan->n_out_frames};
     TRY(encode_open(&c->video, c->path[RECEIPT_VIDEO], &video, f));
     TRY(sheet_open(&c->sheet, &sheet, f));
     *out = c;
@@ -65,26 +88,39 @@ static enum err write_thumbnail(const struct clip *c, const uint8_t *rgb, struct
     struct crop_size size =
         crop_to_side(c->plan->out_width, c->plan->out_height, THUMBNAIL_SIDE_MAX);
     struct still s = {.rgb = rgb,
-                      .width = c->plan->canvas.width,
-                      .height = c->plan->canvas.height,
+                      .width = c->width,
+                      .height = c->height,
                       .out_width = size.width,
                       .out_height = size.height};
     return still_write_webp(c->path[RECEIPT_THUMBNAIL], &s, f);
 }
 
-enum err clip_frame(struct clip *c, const uint8_t *rgb, struct fail *f) {
+/* One frame of the result. */
+static enum err add_frame(struct clip *c, const uint8_t *rgb, struct fail *f) {
     enum err rc = ERR_OK;
-    size_t stride = (size_t)c->plan->canvas.width * 3;
-    if (c->n_seen >= c->plan->canvas.n_frames)
-        return FAIL(f, ERR_BUG, "clip: more than the %d planned frames", c->plan->canvas.n_frames);
-    int n_copies = plan_copies(c->plan, c->n_seen);
-    for (int i = 0; i < n_copies; i++)
-        TRY(encode_frame(c->video, rgb, stride, f));
+    size_t stride = (size_t)c->width * 3;
+    if (c->n_seen >= c->plan->n_out_frames)
+        return FAIL(f, ERR_BUG, "clip: more than the %d planned frames", c->plan->n_out_frames);
+    TRY(encode_frame(c->video, rgb, stride, f));
     TRY(sheet_frame(c->sheet, rgb, stride, f));
-    if (c->n_seen == c->plan->canvas.n_frames / 2) TRY(write_thumbnail(c, rgb, f));
+    if (c->n_seen == c->plan->n_out_frames / 2) TRY(write_thumbnail(c, rgb, f));
     c->n_seen++;
 out:
     return rc;
+}
+
+enum err clip_frame(struct clip *c, const uint8_t *rgb, int n_copies, struct fail *f) {
+    enum err rc = ERR_OK;
+    if (n_copies > 0 && c->scale) rgb = scale_frame(c->scale, rgb);
+    for (int i = 0; i < n_copies; i++)
+        TRY(add_frame(c, rgb, f));
+out:
+    return rc;
+}
+
+enum err clip_out_frame(struct clip *c, const uint8_t *rgb, struct fail *f) {
+    ASSERT(c->width == c->plan->out_width && c->height == c->plan->out_height);
+    return add_frame(c, rgb, f);
 }
 
 static enum err describe(struct receipt_object *out, const char *path, enum receipt_variant v,
@@ -127,6 +163,7 @@ static enum err check_video(const struct clip *c, struct fail *f) {
 static void release(struct clip *c) {
     encode_drop(c->video);
     sheet_drop(c->sheet);
+    scale_close(c->scale);
     mem_free(c);
 }
 
@@ -144,8 +181,8 @@ static enum err end_sheet(struct clip *c, struct fail *f) {
 
 enum err clip_close(struct clip *c, struct receipt *out, struct fail *f) {
     enum err rc = ERR_OK;
-    if (c->n_seen != c->plan->canvas.n_frames) {
-        rc = FAIL(f, ERR_BUG, "clip: %d of %d frames came", c->n_seen, c->plan->canvas.n_frames);
+    if (c->n_seen != c->plan->n_out_frames) {
+        rc = FAIL(f, ERR_BUG, "clip: %d of %d frames came", c->n_seen, c->plan->n_out_frames);
         goto out;
     }
     TRY(end_video(c, f));

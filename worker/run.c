@@ -10,6 +10,9 @@
 #include "worker/known.h"
 #include "worker/plan.h"
 
+/* Of the words that describe a clip as it is; as published for FlowEdit. */
+static const double OLD_GUIDANCE = 1.5;
+
 /* Each phase has its name on the wire and its share of the bar. */
 static const struct {
     const char *name;
@@ -25,7 +28,12 @@ static const struct {
 struct job_run {
     struct run *run;
     struct plan plan;
+    struct footage footage;
+    struct known known;
     struct clip *clip;
+    struct engine_words words, old_words;
+    const struct task_piece *piece; /* of the result, that is being written */
+    int at; /* frame of the result, at the model's rate, that it begins with */
 };
 
 /* Each phase fills its own part of the bar; a long clip goes to and fro between the last two. */
@@ -63,10 +71,18 @@ static void on_log(void *ctx, const char *event, const char *text) {
     if (j->run->hooks.log) j->run->hooks.log(j->run->hooks.ctx, event, text);
 }
 
+/* Frames of the canvas that are no part of the result are left out. */
 static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
     struct job_run *j = ctx;
-    (void)index;
-    return clip_frame(j->clip, rgb, f);
+    int i = index - j->piece->from;
+    if (i < 0 || i >= j->piece->n) return ERR_OK;
+    return clip_frame(j->clip, rgb, plan_copies(&j->plan, j->at + i), f);
+}
+
+static enum err on_source_frame(void *ctx, const uint8_t *rgb, struct fail *f) {
+    struct job_run *j = ctx;
+    if (on_ask(j)) return FAIL(f, ERR_CANCELLED, "the job was cancelled");
+    return clip_out_frame(j->clip, rgb, f);
 }
 
 static struct plan_model model_of(const struct engine_caps *caps) {
@@ -75,6 +91,7 @@ static struct plan_model model_of(const struct engine_caps *caps) {
                                .fps = caps->fps,
                                .width = caps->default_width,
                                .height = caps->default_height,
+                               .overlap = caps->overlap_latents,
                                .has_image_encoder = caps->has_image_encoder};
 }
 
@@ -83,54 +100,112 @@ static struct engine_params params_of(const struct job *job) {
         .seed = job->seed, .n_steps = job->steps, .guidance = job->guidance_scale};
 }
 
-static void add_facts(struct receipt *out, const struct plan *p, const struct job *job,
+static void add_warning(struct receipt *out, const char *text) {
+    if (out->n_warnings < RECEIPT_WARNINGS_MAX)
+        snprintf(out->warnings[out->n_warnings++], RECEIPT_WARNING_SIZE, "%s", text);
+}
+
+static void add_facts(struct receipt *out, const struct job_run *j, const struct job *job,
                       int64_t started_ms) {
     out->seed = job->seed;
     out->compute_ms = now_mono_ms() - started_ms;
-    for (int i = 0; i < p->n_warnings && out->n_warnings < RECEIPT_WARNINGS_MAX; i++)
-        snprintf(out->warnings[out->n_warnings++], RECEIPT_WARNING_SIZE, "%s", p->warning[i]);
+    for (int i = 0; i < j->plan.n_warnings; i++)
+        add_warning(out, j->plan.warning[i]);
+    for (int i = 0; i < j->footage.n_notes; i++)
+        add_warning(out, j->footage.note[i]);
 }
 
-/* Frames go into the encoder as they are decoded; the clip is never whole in memory. */
-static enum err write_clip(struct job_run *j, struct receipt *out,
-                           const struct engine_render_in *in, const char *dir, int crf,
-                           struct fail *f) {
-    enum err rc = clip_open(&j->clip, dir, &j->plan, crf, f);
-    if (rc != ERR_OK) return rc;
-    rc = engine_render(j->run->engine, in, on_frame, j, f);
+/* What the engine makes. */
+static enum err render(struct job_run *j, const struct job *job, struct fail *f) {
+    const struct plan *p = &j->plan;
+    struct engine_edit edit = {.old = &j->old_words, .old_guidance = OLD_GUIDANCE};
+    int n_steps = job->steps > 0 ? job->steps : engine_caps(j->run->engine)->n_steps;
+    if (job->task.strength > 0) edit.n_max = (int)(job->task.strength * n_steps + 0.5);
+    struct engine_render_in in = {.canvas = p->canvas,
+                                  .given = j->known.given.n_spans > 0 ? &j->known.given : NULL,
+                                  .words = &j->words,
+                                  .params = params_of(job),
+                                  .is_loop = p->is_ring,
+                                  .edit = p->is_flow ? &edit : NULL};
+    return engine_render(j->run->engine, &in, on_frame, j, f);
+}
+
+/* What needed no making comes from its source again, in the size and at the rate of the result. */
+static enum err copy_piece(struct job_run *j, struct fail *f) {
+    const struct plan *p = &j->plan;
+    int64_t first = (int64_t)j->piece->from * p->out_fps / p->model_fps;
+    int n = plan_first_out(p, j->at + j->piece->n) - plan_first_out(p, j->at);
+    const struct footage_want want = {.width = p->out_width,
+                                      .height = p->out_height,
+                                      .fps = p->out_fps,
+                                      .from = (int)first,
+                                      .n_max = n};
+    if (n == 0) return ERR_OK;
+    return footage_each(&j->footage, p->asset[j->piece->asset].asset, &want, on_source_frame, j, f);
+}
+
+/* Frames go into the encoder as they come; the clip is never whole in memory. */
+static enum err write_clip(struct job_run *j, struct receipt *out, const struct job *job,
+                           const char *dir, struct fail *f) {
+    enum err rc = clip_open(&j->clip, dir, &j->plan, job->crf, f);
+    for (int i = 0; rc == ERR_OK && i < j->plan.task.n_pieces; i++) {
+        j->piece = &j->plan.task.piece[i];
+        rc = j->piece->asset == TASK_CANVAS ? render(j, job, f) : copy_piece(j, f);
+        j->at += j->piece->n;
+    }
     if (rc == ERR_OK) return clip_close(j->clip, out, f);
     clip_drop(j->clip);
     return rc;
 }
 
-enum err run_job(struct run *r, struct receipt *out, const struct job *job, const char *dir,
+/* Clips that came as uploads have told nobody yet what they are. */
+static enum err learn_sources(struct job_run *j, struct job *job, struct fail *f) {
+    enum err rc = ERR_OK;
+    if (job->task.video.sha256[0]) TRY(footage_learn(&j->footage, &job->task.video, f));
+    if (job->task.second_video.sha256[0])
+        TRY(footage_learn(&j->footage, &job->task.second_video, f));
+out:
+    return rc;
+}
+
+static enum err encode_words(struct job_run *j, const struct job *job, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct engine *e = j->run->engine;
+    TRY(engine_encode_text(e, &j->words, job->prompt, job->negative_prompt, f));
+    if (j->plan.is_flow)
+        TRY(engine_encode_text(e, &j->old_words, job->task.old_prompt, job->negative_prompt, f));
+out:
+    return rc;
+}
+
+enum err run_job(struct run *r, struct receipt *out, struct job *job, const char *dir,
                  struct fail *f) {
     enum err rc = ERR_OK;
-    struct job_run j = {.run = r};
+    struct job_run j = {.run = r,
+                        .footage = {.store = r->store,
+                                    .decode_program = r->decode_program,
+                                    .is_cancelled = on_ask}};
+    j.footage.ctx = &j;
     struct engine_hooks hooks = {
         .ctx = &j, .progress = on_progress, .is_cancelled = on_ask, .log = on_log};
     struct plan_model model = model_of(engine_caps(r->engine));
-    struct known_source source = {r->store, r->decode_program};
-    struct engine_words words;
-    struct known known = {0};
     int64_t started_ms = now_mono_ms();
     *out = (struct receipt){0};
     r->last_percent = 0;
     memset(r->done, 0, sizeof(r->done));
     engine_hooks_set(r->engine, &hooks);
 
+    TRY(learn_sources(&j, job, f));
     TRY(plan_make(&j.plan, job, &model, f));
+    TRY(known_fetch(&j.known, &j.footage, &j.plan, f)); /* assets -> frames of the canvas' size */
+    TRY(plan_place(&j.plan, job, &model, j.known.n_whole, f));
+    TRY(known_place(&j.known, &j.footage, &j.plan, f)); /* where they stand */
     TRY(engine_canvas_check(r->engine, &j.plan.canvas, f));
-    TRY(known_fetch(&known, &source, &j.plan, f)); /* assets -> frames on the canvas */
-    TRY(engine_encode_text(r->engine, &words, job->prompt, job->negative_prompt, f));
-    struct engine_render_in in = {.canvas = j.plan.canvas,
-                                  .given = known.given.n_spans > 0 ? &known.given : NULL,
-                                  .words = &words,
-                                  .params = params_of(job)};
-    TRY(write_clip(&j, out, &in, dir, job->crf, f));
-    add_facts(out, &j.plan, job, started_ms);
+    TRY(encode_words(&j, job, f));
+    TRY(write_clip(&j, out, job, dir, f));
+    add_facts(out, &j, job, started_ms);
 out:
-    known_free(&known);
+    known_free(&j.known);
     engine_job_end(r->engine); /* all that this job took from the pools */
     engine_hooks_set(r->engine, &(struct engine_hooks){0});
     return rc;

@@ -30,8 +30,9 @@ struct run {
     double done[ENGINE_PHASE_COUNT]; /* share of each phase, 0..1 */
 };
 
-/* ERR_CANCELLED when the hook said so. The keys of the receipt are file names in `dir`. */
-MUST_CHECK enum err run_job(struct run *r, struct receipt *out, const struct job *job,
-                            const char *dir, struct fail *f);
+/* What clips turn out to be is added to the job. ERR_CANCELLED when the hook said so. The keys of
+ * the receipt are file names in `dir`. */
+MUST_CHECK enum err run_job(struct run *r, struct receipt *out, struct job *job, const char *dir,
+                            struct fail *f);
 
 #endif

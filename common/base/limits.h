@@ -27,6 +27,7 @@ enum {
     LIMIT_SIDE_MAX_PX = 1920,
     LIMIT_PIXELS_MAX = 1920 * 1088,
     LIMIT_SECONDS_MAX = 60,
+    LIMIT_STITCHED_SECONDS = 120,                /* a clip with all that was added to it */
     LIMIT_FPS_MAX = 60,
     LIMIT_STEPS_MAX = 200,
     LIMIT_FRAMES_MAX = 1 + 60 * 60,

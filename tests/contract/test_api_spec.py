@@ -62,7 +62,7 @@ def test_errors_md_knows_every_word_of_the_error_map():
     assert not missing
 
 
-def test_the_document_names_every_field_that_create_takes():
+def test_the_document_names_every_field_that_an_operation_takes():
     rules = (ROOT / "server" / "validate.c").read_text().split("rules[] = {")[1].split("};")[0]
     names = re.findall(r'^\s*\{"(\w+)", (\w+),', rules, re.M)
     assert len(names) > 30

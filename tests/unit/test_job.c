@@ -38,6 +38,25 @@ static void fill(struct job *job) {
     job->metadata[job->n_metadata++] = (struct job_pair){keep(job, "__proto__"), keep(job, "")};
     job->deadline_seconds = 90;
     job->crf = 20;
+    job->operation = JOB_EDIT;
+    struct job_asset *v = &job->task.video;
+    memset(v->sha256, 'b', 64);
+    CHECK(str_copy(v->type, sizeof(v->type), str_of("video/mp4")));
+    CHECK(str_copy(v->video_id, sizeof(v->video_id), str_of("video_1")));
+    CHECK(str_copy(v->key, sizeof(v->key), str_of("t/video_1/1-0.mp4")));
+    v->n_bytes = 99;
+    v->width = 64;
+    v->height = 48;
+    v->n_frames = 33;
+    v->fps = 12.5;
+    job->task.method = JOB_FLOWEDIT;
+    job->task.direction = JOB_BOTH;
+    job->task.old_prompt = keep(job, "as it is");
+    job->task.strength = 0.5;
+    job->task.context_seconds = 1.5;
+    job->task.from_seconds = 0.25;
+    job->task.to_seconds = 2;
+    job->task.is_bare = job->task.is_loop = true;
 }
 
 static void a_job_comes_back_byte_for_byte(void) {
@@ -56,6 +75,12 @@ static void a_job_comes_back_byte_for_byte(void) {
     CHECK_INT(out.seed, 4294967295u);
     CHECK_INT(out.crf, 20);
     CHECK_INT(out.input_reference.n_bytes, 1234);
+    CHECK_STR(out.task.video.key, "t/video_1/1-0.mp4");
+    CHECK_INT(out.task.video.n_frames, 33);
+    CHECK_NEAR(out.task.video.fps, 12.5, 0);
+    CHECK_INT(out.task.direction, JOB_BOTH);
+    CHECK_STR(out.task.old_prompt, "as it is");
+    CHECK(out.task.is_bare && out.task.is_loop && !out.task.second_video.sha256[0]);
     job_free(&in);
     job_free(&out);
     buf_free(&one);
@@ -100,6 +125,12 @@ static void the_fingerprint_changes_with_every_field(void) {
     CHANGE(job.prompt = "other", job.prompt = "a");
     CHANGE(job.n_metadata = 1, job.n_metadata = 2);
     CHANGE(job.input_reference.sha256[0] = 'b', job.input_reference.sha256[0] = 'a');
+    CHANGE(job.task.video.sha256[0] = 'c', job.task.video.sha256[0] = 'b');
+    CHANGE(job.task.direction = JOB_BACKWARD, job.task.direction = JOB_BOTH);
+    CHANGE(job.task.method = JOB_SDEDIT, job.task.method = JOB_FLOWEDIT);
+    CHANGE(job.task.strength = 0.25, job.task.strength = 0.5);
+    CHANGE(job.task.to_seconds = 3, job.task.to_seconds = 2);
+    CHANGE(job.task.is_bare = false, job.task.is_bare = true);
 #undef CHANGE
     job_free(&job);
 }

@@ -1,5 +1,6 @@
 /* Bodies become jobs: JSON and forms give the same fields, and pictures are known by their bytes.
  * The rows of refusals are in tests/integration/test_bad_input.py. */
+#include "server/operation.h"
 #include "server/validate.h"
 
 #include "common/base/mem.h"
@@ -8,7 +9,13 @@
 static const struct models models = {
     .n_rows = 2, .rows = {{.id = "misora-tiny"}, {.id = "sora-2", .target = "misora-tiny"}}};
 static const struct guard_rules hooks = {.allow_high_ports = true};
-static const struct validate_rules rules = {.models = &models, .hooks = &hooks};
+static const struct operation create = {.bit = OPERATION_CREATE,
+                                        .needs = OPERATION_PROMPT,
+                                        .seconds = 4,
+                                        .has_size = true,
+                                        .name = "create",
+                                        .first_video = ""};
+static const struct validate_rules rules = {.op = &create, .models = &models, .hooks = &hooks};
 
 /* Runs a JSON body through both steps. */
 static enum err run(struct validate_result *out, const char *json, struct problem *p) {
@@ -33,7 +40,7 @@ static void a_prompt_alone_is_a_job_with_the_defaults(void) {
     CHECK_INT(r.job.width, 720);
     CHECK_INT(r.job.height, 1280);
     CHECK_INT(r.job.seconds, 4);
-    CHECK(!r.job.has_seed && !r.input.is_given);
+    CHECK(!r.job.has_seed && !r.source[VALIDATE_FIRST_FRAME].is_given);
     job_free(&r.job);
 }
 
@@ -69,7 +76,7 @@ static void null_is_the_same_as_absent(void) {
                   "\"input_reference\":null,\"steps\":null,\"webhook_events\":[]}",
                   &p),
               ERR_OK);
-    CHECK(!r.job.has_seed && r.job.n_metadata == 0 && !r.input.is_given);
+    CHECK(!r.job.has_seed && r.job.n_metadata == 0 && !r.source[VALIDATE_FIRST_FRAME].is_given);
     job_free(&r.job);
 }
 

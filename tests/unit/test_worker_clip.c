@@ -35,10 +35,10 @@ static bool exists(enum receipt_variant v, int64_t *size) {
     return true;
 }
 
-static void write_frames(struct clip *c, int n, struct fail *f) {
+static void write_frames(struct clip *c, const struct plan *plan, int n, struct fail *f) {
     for (int t = 0; t < n; t++) {
         memset(frame, 20 * t, sizeof(frame));
-        CHECK_OK(clip_frame(c, frame, f), f);
+        CHECK_OK(clip_frame(c, frame, plan_copies(plan, t), f), f);
     }
 }
 
@@ -55,7 +55,7 @@ static void all_three_files_are_described_truly(void) {
         int64_t size = 0;
         struct plan p = plan_of(rows[i].w, rows[i].h, rows[i].fps, rows[i].n);
         CHECK_OK(clip_open(&c, dir, &p, -1, &f), &f);
-        write_frames(c, N, &f);
+        write_frames(c, &p, N, &f);
         CHECK_OK(clip_close(c, &r, &f), &f);
         CHECK_INT(r.num_frames, rows[i].n);
         CHECK_INT(r.width, rows[i].w);
@@ -78,14 +78,14 @@ static void too_few_frames_leave_no_files(void) {
     struct clip *c = NULL;
     struct plan p = plan_of(W, H, 16, N);
     CHECK_OK(clip_open(&c, dir, &p, -1, &f), &f);
-    write_frames(c, N - 1, &f);
+    write_frames(c, &p, N - 1, &f);
     CHECK_INT(clip_close(c, &r, &f), ERR_BUG);
     CHECK_STR(f.text, "clip: 8 of 9 frames came");
     for (int v = 0; v < RECEIPT_VARIANT_COUNT; v++)
         CHECK(!exists((enum receipt_variant)v, NULL));
     CHECK_OK(clip_open(&c, dir, &p, -1, &f), &f);
-    write_frames(c, N, &f);
-    CHECK_INT(clip_frame(c, frame, &f), ERR_BUG);
+    write_frames(c, &p, N, &f);
+    CHECK_INT(clip_frame(c, frame, 1, &f), ERR_BUG);
     clip_drop(c);
     CHECK(!exists(RECEIPT_VIDEO, NULL));
     CHECK_INT(mem_alive(), 0);

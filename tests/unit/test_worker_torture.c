@@ -36,7 +36,7 @@ static enum err make_clip(struct fail *f) {
     enum err rc = clip_open(&c, fresh_dir(), &p, -1, f);
     if (rc != ERR_OK) return rc;
     for (int i = 0; i < 2 && rc == ERR_OK; i++)
-        rc = clip_frame(c, frame, f);
+        rc = clip_frame(c, frame, 1, f);
     if (rc == ERR_OK) return clip_close(c, &r, f);
     clip_drop(c);
     return rc;
