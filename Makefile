@@ -56,6 +56,7 @@ SRC_tools  := $(call src,tools)
 PARTS      := base common words engine world decode server worker tools
 lib         = $(patsubst %,$(B)/lib%.a,$(1))
 GEN_common := $(B)/gen/lua_text.o
+GEN_server := $(B)/gen/page_files.o
 
 PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora worldgen)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c))
@@ -187,7 +188,10 @@ $(FUZZERS): $(B)/fuzz/%: tests/fuzz/fuzz_main.c $(B)/libtestlib.a $(call lib,eng
 $(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) $(sort $(wildcard migrations/*.lua)) tools/embed.sh
 	@mkdir -p $(@D)
 	@tools/embed.sh lua_text $(filter %.lua,$^) > $@
-$(B)/gen/lua_text.o: $(B)/gen/lua_text.c
+$(B)/gen/page_files.c: $(sort $(wildcard web/*)) tools/embed_page.sh
+	@mkdir -p $(@D)
+	@tools/embed_page.sh $(filter web/%,$^) > $@.new && mv $@.new $@
+$(B)/gen/%.o: $(B)/gen/%.c
 	$(call say,CC)$(CC) $(CFLAGS) -c -o $@ $<
 
 $(B)/%.o: %.c

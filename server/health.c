@@ -124,16 +124,6 @@ void health_measure(struct server *s, struct request *req) {
     mem_free(stat);
 }
 
-void health_root(struct server *s, struct request *req) {
-    struct doc_out o;
-    (void)s;
-    begin(req, &o);
-    doc_put_text(&o, "service", "misora");
-    doc_put_text(&o, "about", "makes videos from words; POST /v1/videos {\"prompt\":\"...\"}");
-    doc_put_text(&o, "spec", "api-spec/openapi.yaml");
-    finish(req, &o, 200);
-}
-
 void health_models(struct server *s, struct request *req) {
     struct doc_out o;
     begin(req, &o);

@@ -6,11 +6,13 @@
 #include "server/events.h"
 #include "server/health.h"
 #include "server/hooks.h"
+#include "server/page.h"
 #include "server/videos.h"
 
 /* Literal paths first: the first path that fits decides. */
 static const struct route rows[] = {
-    {"GET", "/", ROUTE_OPEN, ROUTE_BODY_NONE, health_root, "root"},
+    {"GET", "/", ROUTE_OPEN, ROUTE_BODY_NONE, page_root, "page"},
+    {"GET", "/web/{id}", ROUTE_OPEN, ROUTE_BODY_NONE, page_get, "page.file"},
     {"GET", "/healthz", ROUTE_OPEN, ROUTE_BODY_NONE, health_live, "healthz"},
     {"GET", "/health", ROUTE_OPEN, ROUTE_BODY_NONE, health_live, "health"},
     {"GET", "/readyz", ROUTE_OPEN, ROUTE_BODY_NONE, health_ready, "readyz"},

@@ -507,7 +507,7 @@ def test_health_queue_metrics_and_root(stack):
     assert stack.json("GET", "/healthz") == {"status": "ok"} == stack.json("GET", "/health")
     assert stack.json("GET", "/readyz")["status"] == "ok"
     assert stack.json("GET", "/v1/queue")["lanes"][0]["lane"] == "default"
-    assert stack.json("GET", "/")["service"] == "misora"
+    assert stack.call("GET", "/").headers["content-type"] == "text/html; charset=utf-8"
     assert stack.call("GET", "/metrics").status == 404
     text = stack.call("GET", "/metrics", url=stack.metrics_urls[0]).body.decode()
     assert 'misora_http_requests_total{method="POST",route="videos.create",code="2xx"}' in text

@@ -8,7 +8,8 @@ static const struct {
     enum route_verdict verdict;
     const char *name, *id, *allow;
 } rows[] = {
-    {"GET", "/", ROUTE_FOUND, "root", "", ""},
+    {"GET", "/", ROUTE_FOUND, "page", "", ""},
+    {"GET", "/web/app.js", ROUTE_FOUND, "page.file", "app.js", ""},
     {"POST", "/v1/videos", ROUTE_FOUND, "videos.create", "", ""},
     {"GET", "/v1/videos", ROUTE_FOUND, "videos.list", "", ""},
     {"HEAD", "/v1/videos", ROUTE_FOUND, "videos.list", "", ""},
