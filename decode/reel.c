@@ -58,13 +58,10 @@ static enum err open_file(struct reel *r, struct fail *f) {
     int n = format ? avformat_open_input(&r->file, "", format, &options) : AVERROR(EINVAL);
     av_dict_free(&options);
     if (n >= 0) return ERR_OK;
-    if (n == AVERROR(ENOMEM))
-        return FAIL(f, ERR_MEDIA, "the video needs more than %d MB to be read",
-                    DECODE_MEMORY_BYTES / 1000000);
     return FAIL(f, ERR_MEDIA,
-                "the video is damaged or cut off: its head cannot be read, or it has more than %d "
-                "streams",
-                REEL_STREAMS_MAX);
+                "the head of the video cannot be read: it is damaged or cut off, has more than %d "
+                "streams or needs more than %d MB",
+                REEL_STREAMS_MAX, DECODE_MEMORY_BYTES / 1000000);
 }
 
 static bool is_video(const AVStream *s) {

@@ -8,7 +8,7 @@ what=${1:-build}
 packages="build-essential pkg-config libmicrohttpd-dev libjansson-dev libhiredis-dev libuv1-dev
     libcurl4-openssl-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
     libopenblas-dev redis-server curl"
-[ "$what" = test ] && packages="$packages nginx-light ffmpeg python3 python3-venv universal-ctags nodejs"
+[ "$what" = test ] && packages="$packages nginx-light ffmpeg strace python3 python3-venv universal-ctags nodejs"
 [ "$what" = bench ] && packages="$packages python3 python3-venv"
 
 missing=
@@ -38,11 +38,12 @@ if [ "$what" = bench ] && [ -z "${BENCH_PYTHON:-}" ] && [ ! -f build/benchenv/re
 fi
 [ "$what" = test ] || exit 0
 
-if [ ! -x build/pyenv/bin/pytest ]; then
+if [ ! -x build/pyenv/bin/moto_server ]; then
     echo "installing the Python test tools into build/pyenv"
     mkdir -p build
     python3 -m venv build/pyenv
-    build/pyenv/bin/pip install -q --disable-pip-version-check pytest==9.* openai==3.* standardwebhooks
+    build/pyenv/bin/pip install -q --disable-pip-version-check pytest==9.* openai==3.* standardwebhooks \
+        pillow "moto[server,s3]==5.*"
 fi
 if [ ! -d build/node/node_modules/openai ]; then
     echo "installing the Node test tools into build/node"

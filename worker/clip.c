@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "common/base/assert.h"
+#include "common/base/crop.h"
 #include "common/base/mem.h"
 #include "common/base/sha256.h"
-#include "worker/media/crop.h"
 #include "worker/media/encode.h"
 #include "worker/media/probe.h"
 #include "worker/media/scale.h"

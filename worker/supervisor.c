@@ -7,10 +7,10 @@
 
 #include "common/base/log.h"
 #include "common/base/now.h"
+#include "common/decode.h"
 #include "common/fetch.h"
 #include "worker/chores.h"
 #include "worker/duty.h"
-#include "worker/media/decode.h"
 #include "worker/tally.h"
 
 enum { CONNS_MAX = 16, DRAIN_LOOK_MS = 20 };

@@ -3,12 +3,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/crop.h"
 #include "common/base/mem.h"
 #include "common/base/now.h"
 #include "common/base/sha256.h"
 #include "tests/lib/check.h"
 #include "tests/lib/temp.h"
-#include "worker/media/crop.h"
 #include "worker/media/encode.h"
 #include "worker/media/probe.h"
 #include "worker/media/sheet.h"

@@ -13,8 +13,8 @@
 #include <libswscale/swscale.h>
 
 #include "common/base/assert.h"
+#include "common/base/crop.h"
 #include "common/base/mem.h"
-#include "worker/media/crop.h"
 #include "worker/media/libav.h"
 
 enum {

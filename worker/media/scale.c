@@ -1,7 +1,7 @@
 #include "worker/media/scale.h"
 
+#include "common/base/crop.h"
 #include "common/base/mem.h"
-#include "worker/media/crop.h"
 #include "worker/media/libav.h"
 
 struct scale {

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "common/base/crop.h"
 #include "common/base/mem.h"
-#include "worker/media/crop.h"
 #include "worker/media/libav.h"
 #include "worker/media/still.h"
 

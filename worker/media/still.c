@@ -9,7 +9,7 @@
 #include <libavutil/opt.h>
 
 #include "common/base/assert.h"
-#include "worker/media/crop.h"
+#include "common/base/crop.h"
 #include "worker/media/libav.h"
 
 enum { QUALITY = 82, EFFORT = 4, SIDE_MAX = 4096 };

@@ -1,2 +1,0 @@
-/* crop.h - see common/base/crop.h. */
-#include "common/base/crop.h"

@@ -1,2 +1,0 @@
-/* decode.h - see common/decode.h. */
-#include "common/decode.h"
