@@ -13,6 +13,8 @@ SEEDS  ?= 50
 FIRST  ?= 1
 FUZZ   ?=
 SECONDS ?= 60
+# auto: the CUDA backend is built when nvcc is on the PATH or in /usr/local/cuda. 1: looked for everywhere, or fail. 0: never.
+CUDA    ?= auto
 
 WARN   := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
           -Wmissing-prototypes -Wvla -Wformat=2 -Wundef $(if $(WERROR),-Werror)
@@ -61,7 +63,7 @@ GEN_server := $(B)/gen/page_files.o
 PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora worldgen)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c))
 
-.PHONY: help all doctor install demo run gallery test test-unit test-integration sim mutate bench sanitize lint format \
+.PHONY: help all cuda doctor install demo run gallery test test-unit test-integration sim mutate bench sanitize lint format \
         format-check clean $(addprefix lib,$(PARTS)) tests-built fuzz fuzz-built
 
 help: ## this list
@@ -142,7 +144,7 @@ $(B)/lib%.a:
 
 link = $(call say,LD)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
 
-$(B)/misora-server: $(call obj,server/main.c) $(call lib,server common base)
+$(B)/misora-server: $(call obj,server/main.c) $(call lib,server common words base)
 	$(link)
 $(B)/misora-worker: $(call obj,worker/main.c) $(call lib,worker engine common base)
 	$(link)
@@ -160,7 +162,7 @@ needs_engine := engine base
 needs_words  := words base
 needs_world  := world words base
 needs_decode := decode base
-needs_server := server common base
+needs_server := server common words base
 needs_worker := worker engine common base
 needs_tools  := tools worker engine common words base
 parts_of = $(subst common/words,words,$(subst train/world,world,$(shell grep -ohE '^\#include "(common/words|common|decode|engine|train/world|server|worker|tools)/' $(1) | sed -E 's/.*"(.*)\//\1/' | sort -u)))
@@ -184,6 +186,43 @@ fuzz-built: $(FUZZERS)
 $(FUZZERS): $(B)/fuzz/%: tests/fuzz/fuzz_main.c $(B)/libtestlib.a $(call lib,engine base)
 	@mkdir -p $(@D)
 	$(call say,LD)$(CC) $(CFLAGS) -DFUZZ_TARGET=$* $(LDFLAGS) -fsanitize=fuzzer -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LDLIBS)
+
+# The CUDA backend is a library that programs load when they are asked for such a device.
+# Code for Ampere, Ada and Hopper, and PTX for what comes after; CUDA_GENCODE= builds for one only.
+CUDA_SRC := $(wildcard engine/cuda/*.cu)
+NVCC     := $(if $(filter 0,$(CUDA)),,$(if $(filter 1,$(CUDA)),$(shell tools/cuda_find.sh nvcc),$(firstword \
+            $(wildcard $(addsuffix /nvcc,$(subst :, ,$(PATH))) /usr/local/cuda/bin/nvcc))))
+CUDA_GENCODE ?= -gencode arch=compute_80,code=sm_80 -gencode arch=compute_89,code=sm_89 \
+                -gencode arch=compute_90a,code=sm_90a -gencode arch=compute_90,code=compute_90
+CUDA_LIBRARY := $(if $(NVCC)$(filter 1,$(CUDA)),$(B)/libmisora-cuda.so)
+CUDA_HOST := $(addprefix $(B)/pic/,common/base/err.o engine/tensor.o)
+NVCCFLAGS = -std=c++17 -O3 -lineinfo -I. -I$(shell tools/cuda_find.sh include) $(CUDA_GENCODE) \
+            -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(if $(WERROR),-Werror all-warnings)
+cuda: $(CUDA_LIBRARY) ## the CUDA backend alone (CUDA=1)
+all: $(CUDA_LIBRARY)
+$(B)/libmisora-cuda.so: $(patsubst %.cu,$(B)/%.cu.o,$(CUDA_SRC)) $(CUDA_HOST)
+	$(call say,LD)$(NVCC) -shared -cudart static -o $@ $^ -Xlinker -rpath=$(shell tools/cuda_find.sh lib) \
+	    $(firstword $(wildcard $(shell tools/cuda_find.sh lib)/libcublasLt.so*))
+$(B)/%.cu.o: %.cu
+	@test -n "$(NVCC)" || { echo "CUDA=1: there is no nvcc (tools/cuda_find.sh)" >&2; exit 1; }
+	@mkdir -p $(@D)
+	$(call say,NVCC)$(NVCC) $(NVCCFLAGS) -MMD -MF $(@:.o=.d) -c -o $@ $<
+$(B)/pic/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(CFLAGS) -fPIC -fvisibility=hidden -c -o $@ $<
+
+# The same kernels on the processor, for tests of machines without a device (tests/emu). Its threads
+# are coroutines, which sanitizers do not follow.
+EMU_SRC := $(filter-out engine/cuda/cuda_blas.cu,$(CUDA_SRC)) $(wildcard tests/emu/*.cc)
+EMU_OBJ := $(patsubst %,$(B)/emu/%.o,$(EMU_SRC))
+EMUFLAGS := -std=c++17 -O2 -g -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE -I. -Itests/emu -Wall -Wextra \
+            -Wno-unknown-pragmas $(if $(WERROR),-Werror) -MMD -MP -include tests/emu/cuda_ptx_emu.h
+tests-built: $(if $(filter release debug,$(MODE)),$(B)/libmisora-emu.so)
+$(B)/libmisora-emu.so: $(EMU_OBJ) $(CUDA_HOST)
+	$(call say,LD)$(CXX) -shared -o $@ $^
+$(B)/emu/%.o: %
+	@mkdir -p $(@D)
+	$(call say,CXX)$(CXX) $(EMUFLAGS) -x c++ -c -o $@ $<
 
 $(B)/gen/lua_text.c: $(sort $(wildcard common/lua/*.lua)) $(sort $(wildcard migrations/*.lua)) tools/embed.sh
 	@mkdir -p $(@D)

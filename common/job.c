@@ -78,6 +78,7 @@ void job_make(struct job *job) {
                         .asked_model = "",
                         .prompt = "",
                         .negative_prompt = "",
+                        .revised_prompt = "",
                         .width = 720,
                         .height = 1280,
                         .seconds = 4,
@@ -210,6 +211,8 @@ enum err job_write(const struct job *job, struct buf *out, struct fail *f) {
     doc_put_text(&o, "asked_model", job->asked_model);
     doc_put_text(&o, "prompt", job->prompt);
     if (job->negative_prompt[0]) doc_put_text(&o, "negative_prompt", job->negative_prompt);
+    if (job->wants_upsampling) doc_put_bool(&o, "upsampling", true);
+    if (job->revised_prompt[0]) doc_put_text(&o, "revised_prompt", job->revised_prompt);
     put_choices(&o, job);
     put_delivery(&o, job);
     TRY(put_metadata(&o, job, f));
@@ -433,6 +436,8 @@ static enum err read_job(struct job *job, const struct value *v, struct fail *f)
     TRY(keep_text(job, v, "asked_model", &job->asked_model, f));
     TRY(keep_text(job, v, "prompt", &job->prompt, f));
     TRY(keep_text(job, v, "negative_prompt", &job->negative_prompt, f));
+    TRY(doc_may_bool(v, "upsampling", &job->wants_upsampling, f));
+    TRY(keep_text(job, v, "revised_prompt", &job->revised_prompt, f));
     TRY(read_choices(job, v, f));
     TRY(read_delivery(job, v, f));
 out:

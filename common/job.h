@@ -5,7 +5,8 @@
  * so equal requests have equal bytes and the SHA-256 of those bytes is the fingerprint.
  * Pure: no I/O, no clock.
  *
- *   {"operation":"create","model":M,"asked_model":A,"prompt":P,"negative_prompt":N?,"size":"WxH","seconds":"4",
+ *   {"operation":"create","model":M,"asked_model":A,"prompt":P,"negative_prompt":N?,
+ *    "upsampling":true?,"revised_prompt":R?,"size":"WxH","seconds":"4",
  *    "fps":24?,"num_frames":97?,"steps":20?,"guidance_scale":5.0?,"seed":7?,"priority":"normal",
  *    "input_reference":{"sha256","type","bytes"}?,"last_frame":{..}?,"task":{..}?,"webhook_url":U?,
  *    "webhook_events":[..]?,"metadata":{..}?,"deadline_seconds":90?,
@@ -90,6 +91,8 @@ struct job {
     const char *asked_model; /* what the client called it */
     const char *prompt;
     const char *negative_prompt;
+    bool wants_upsampling;
+    const char *revised_prompt; /* what is made in the place of `prompt`; "": the prompt itself */
     int width;  /* pixels as asked; the worker picks the model's canvas and scales to this; 0: as */
     int height; /* the source clip has */
     int seconds;           /* whole seconds, as in the API's string */

@@ -13,6 +13,7 @@
 #include "server/app.h"
 #include "server/operation.h"
 #include "server/poll.h"
+#include "server/revise.h"
 #include "server/source.h"
 #include "server/validate.h"
 #include "server/videos.h"
@@ -113,6 +114,23 @@ static enum err submit_problem(struct create *c, enum err rc, const struct fail 
     if (rc == ERR_INPUT)
         return problem_set(&c->problem, PROBLEM_PAYLOAD_TOO_LARGE, "", "%s", f->text);
     return note_failure(c, f);
+}
+
+/* After the fingerprint, so that equal requests stay equal whatever the rewriter says, and before
+ * Redis is asked for anything: an endpoint may take its time. */
+static enum err revise(struct create *c) {
+    struct job *job = &c->asked.job;
+    struct revise r;
+    struct fail f = {0};
+    if (!job->wants_upsampling || !job->prompt[0]) return ERR_OK;
+    draw_seed(job);
+    if (revise_prompt(&r, c->s, &job->mem, job->prompt, REVISE_VIDEO, job->seed, &f) != ERR_OK)
+        return note_failure(c, &f);
+    job->revised_prompt = r.text;
+    for (int i = 0; i < r.n_warnings && c->asked.n_warnings < VALIDATE_WARNINGS_MAX; i++)
+        snprintf(c->asked.warnings[c->asked.n_warnings++], VALIDATE_WARNING_SIZE, "%s",
+                 r.warning[i]);
+    return ERR_OK;
 }
 
 static enum err submit(struct create *c, struct redis *r) {
@@ -229,6 +247,7 @@ void create_run(struct server *s, struct request *req) {
     int wait_s = poll_seconds(req, &after);
     if (wait_s < 0) return;
     enum err rc = read_job(&c);
+    if (rc == ERR_OK) rc = revise(&c);
     if (rc == ERR_OK) rc = enqueue(&c);
     if (rc == ERR_OK) remember(&c);
     if (rc == ERR_INPUT) request_reply_problem(req, &c.problem);

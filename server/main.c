@@ -13,6 +13,7 @@
 #include "common/base/assert.h"
 #include "common/base/log.h"
 #include "common/base/now.h"
+#include "common/fetch.h"
 #include "common/queue.h"
 #include "server/app.h"
 #include "server/routes.h"
@@ -93,6 +94,7 @@ static enum err run(struct server *s, struct fail *f) {
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     pthread_sigmask(SIG_BLOCK, &set, NULL); /* before threads: they inherit it */
+    TRY(fetch_start(f));
     TRY(server_open(s, f));
     TRY(check_queue(s, f));
     TRY(open_doors(&d, s, f));
@@ -105,6 +107,7 @@ out:
     http_stop(d.api);
     http_stop(d.metrics);
     server_close(s);
+    fetch_stop();
     return rc;
 }
 

@@ -65,6 +65,13 @@ static const struct config_row rows[] = {
     {"webhook_http", CONFIG_BOOL, AT(webhook_http), "off", 0, 0, "allow http:// webhook addresses"},
     {"webhook_private", CONFIG_BOOL, AT(webhook_private), "off", 0, 0,
      "allow webhooks to private addresses; for closed networks"},
+    {"chat_url", CONFIG_TEXT, AT(chat_url), "", 0, 2048,
+     "OpenAI-compatible chat endpoint that rewrites prompts, such as "
+     "http://127.0.0.1:8000/v1/chat/completions; empty: the built-in rewriter"},
+    {"chat_key", CONFIG_SECRET, AT(chat_key), "", 0, 512, "its key, sent as a bearer token"},
+    {"chat_model", CONFIG_TEXT, AT(chat_model), "default", 1, 128, "the model that it shall use"},
+    {"chat_timeout", CONFIG_MS, AT(chat_timeout_ms), "8s", 100, 60000,
+     "after this the built-in rewriter answers instead"},
 };
 
 const struct config_table options_table = {

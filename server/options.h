@@ -38,6 +38,10 @@ struct options {
     char *webhook_secret;
     bool webhook_http;
     bool webhook_private;
+    char *chat_url;
+    char *chat_key;
+    char *chat_model;
+    int64_t chat_timeout_ms;
 };
 
 extern const struct config_table options_table;

@@ -7,6 +7,7 @@
 #include "server/health.h"
 #include "server/hooks.h"
 #include "server/page.h"
+#include "server/revise.h"
 #include "server/videos.h"
 
 /* Literal paths first: the first path that fits decides. */
@@ -31,6 +32,8 @@ static const struct route rows[] = {
      "characters.create"},
     {"GET", "/v1/videos/characters/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_unsupported,
      "characters.get"},
+    {"POST", "/v1/prompts/upsample", ROUTE_KEY, ROUTE_BODY_JSON, revise_preview,
+     "prompts.upsample"},
     {"GET", "/v1/videos/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_get, "videos.get"},
     {"DELETE", "/v1/videos/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_delete, "videos.delete"},
     {"GET", "/v1/videos/{id}/content", ROUTE_KEY, ROUTE_BODY_NONE, content_get, "videos.content"},

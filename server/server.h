@@ -38,6 +38,7 @@ struct server {
     atomic_bool is_closed;  /* the time to drain is over: whatever still comes is refused */
     atomic_int n_active;    /* requests between begin and done */
     atomic_int n_large_bodies;
+    atomic_int n_chats; /* calls to the chat endpoint that are under way */
 };
 
 /* Opens everything that opts name; opts move into the server. server_close() ends it in any case.

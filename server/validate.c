@@ -262,7 +262,14 @@ static enum err set_n(struct draft *d, const struct body_field *f) {
 }
 
 static enum err set_upsampling(struct draft *d, const struct body_field *f) {
-    return need_text(d, f, "off");
+    struct str s = {0};
+    bool *on = &d->out->job.wants_upsampling;
+    if (f->kind == BODY_BOOL) return field_bool(f, on, d->p);
+    if (field_text(f, 64, &s, d->p) != ERR_OK) return ERR_INPUT;
+    *on = str_eq(s, "on") || str_eq(s, "true");
+    if (*on || str_eq(s, "off") || str_eq(s, "false")) return ERR_OK;
+    return problem_set(d->p, PROBLEM_INVALID_VALUE, "prompt_upsampling",
+                       "prompt_upsampling must be off or on");
 }
 
 static enum err refuse(struct draft *d, const struct body_field *f) {

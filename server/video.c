@@ -152,7 +152,7 @@ static void put_extensions(struct doc_out *o, const struct queue_job *q, const s
         doc_put_int(o, "num_frames", n_frames);
     else
         doc_put_null(o, "num_frames");
-    doc_put_null(o, "revised_prompt");
+    doc_put_text(o, "revised_prompt", job->revised_prompt[0] ? job->revised_prompt : NULL);
     doc_open_array(o, "source_video_ids");
     if (job->task.video.video_id[0]) doc_put_text(o, NULL, job->task.video.video_id);
     if (job->task.second_video.video_id[0]) doc_put_text(o, NULL, job->task.second_video.video_id);

@@ -171,7 +171,8 @@ out:
 static enum err encode_words(struct job_run *j, const struct job *job, struct fail *f) {
     enum err rc = ERR_OK;
     struct engine *e = j->run->engine;
-    TRY(engine_encode_text(e, &j->words, job->prompt, job->negative_prompt, f));
+    const char *prompt = job->revised_prompt[0] ? job->revised_prompt : job->prompt;
+    TRY(engine_encode_text(e, &j->words, prompt, job->negative_prompt, f));
     if (j->plan.is_flow)
         TRY(engine_encode_text(e, &j->old_words, job->task.old_prompt, job->negative_prompt, f));
 out:

@@ -159,7 +159,7 @@ FIELDS = [
     ("output sound", {"output": {"audio": True}}, 400, "unsupported_operation", "output[audio]", "no sound"),
     ("loop in words", {"loop": "yes"}, 400, "invalid_type", "loop", "boolean"),
     ("last frame", {"last_frame": {"image_url": "data:,"}}, 400, "invalid_value", "last_frame[image_url]", "base64"),
-    ("upsampling", {"prompt_upsampling": "on"}, 400, "unsupported_operation", "prompt_upsampling", "off"),
+    ("upsampling", {"prompt_upsampling": "maybe"}, 400, "invalid_value", "prompt_upsampling", "off or on"),
 ]
 
 # ---- forms ----
