@@ -13,6 +13,8 @@ SEEDS  ?= 50
 FIRST  ?= 1
 FUZZ   ?=
 SECONDS ?= 60
+MODEL  ?= models/tiny
+EVAL   ?= full
 # auto: the CUDA backend is built when nvcc is on the PATH or in /usr/local/cuda. 1: looked for everywhere, or fail. 0: never.
 CUDA    ?= auto
 
@@ -55,15 +57,16 @@ SRC_decode := $(call src,decode)
 SRC_server := $(call src,server)
 SRC_worker := $(call src,worker worker/media)
 SRC_tools  := $(call src,tools)
-PARTS      := base common words engine world decode server worker tools
+SRC_eval   := $(call src,eval)
+PARTS      := base common words engine world decode server worker tools eval
 lib         = $(patsubst %,$(B)/lib%.a,$(1))
 GEN_common := $(B)/gen/lua_text.o
 GEN_server := $(B)/gen/page_files.o
 
-PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora worldgen)
-UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c))
+PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora worldgen misora-eval)
+UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c tests/eval/test_*.c))
 
-.PHONY: help all cuda doctor install demo run gallery test test-unit test-integration sim mutate bench sanitize lint format \
+.PHONY: help all cuda doctor install demo run gallery eval test test-unit test-integration sim mutate bench sanitize lint format \
         format-check clean $(addprefix lib,$(PARTS)) tests-built fuzz fuzz-built
 
 help: ## this list
@@ -123,6 +126,9 @@ sanitize: ## unit and parity tests and short clips under ASan with UBSan, then u
 gallery: $(B)/worldgen ## a page of the synthetic world in out/gallery/
 	@tools/gallery.sh $(B) out/gallery
 
+eval: $(B)/misora-eval ## judge MODEL=models/tiny: EVAL=full, quick or ci; TEACHER=DIR for a distilled one (docs/EVAL.md)
+	@tools/eval.sh $(B) $(MODEL) $(EVAL) $(TEACHER)
+
 lint: all ## layers, doors, symbol prefixes, sizes, banned calls
 	@tools/lint/all.sh $(B)
 
@@ -152,6 +158,8 @@ $(B)/misora-decode: $(call obj,decode/main.c) $(call lib,decode base)
 	$(link)
 $(B)/misora: $(call obj,tools/main.c) $(call lib,tools worker engine common words base)
 	$(link)
+$(B)/misora-eval: $(call obj,eval/main.c) $(call lib,eval worker engine common world words base)
+	$(link)
 $(B)/worldgen: $(call obj,train/world/main.c) $(call lib,world words base)
 	$(link)
 
@@ -164,8 +172,9 @@ needs_world  := world words base
 needs_decode := decode base
 needs_server := server common words base
 needs_worker := worker engine common base
+needs_eval   := eval worker engine common world words base
 needs_tools  := tools worker engine common words base
-parts_of = $(subst common/words,words,$(subst train/world,world,$(shell grep -ohE '^\#include "(common/words|common|decode|engine|train/world|server|worker|tools)/' $(1) | sed -E 's/.*"(.*)\//\1/' | sort -u)))
+parts_of = $(subst common/words,words,$(subst train/world,world,$(shell grep -ohE '^\#include "(common/words|common|decode|engine|train/world|server|worker|tools|eval)/' $(1) | sed -E 's/.*"(.*)\//\1/' | sort -u)))
 LIB_OBJ := $(call obj,$(wildcard tests/lib/*.c tests/fuzz/fz_*.c))
 define test_rule
 $(B)/$(1): $(B)/$(1).o $(B)/libtestlib.a $(call lib,$(sort $(foreach p,base $(call parts_of,$(1).c),$(needs_$(p)))))

@@ -7,7 +7,7 @@ b=$1
 name=${2:-}
 log=$(mktemp)
 trap 'rm -f "$log" "$log.one"' EXIT
-for t in "$b"/tests/unit/test_* "$b"/tests/parity/test_*; do
+for t in "$b"/tests/unit/test_* "$b"/tests/parity/test_* "$b"/tests/eval/test_*; do
     case $t in *.o | *.d) continue ;; esac
     [ -x "$t" ] || continue
     [ -f "${t#"$b"/}.c" ] || continue

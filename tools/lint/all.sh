@@ -4,7 +4,7 @@ set -u
 cd "$(dirname "$0")/../.."
 b=$1
 here=tools/lint
-product=$(git ls-files 'common/*.[ch]' 'decode/*.[ch]' 'engine/*.[ch]' 'server/*.[ch]' 'worker/*.[ch]' 'tools/*.[ch]' 'train/world/*.[ch]')
+product=$(git ls-files 'common/*.[ch]' 'decode/*.[ch]' 'engine/*.[ch]' 'server/*.[ch]' 'worker/*.[ch]' 'tools/*.[ch]' 'train/world/*.[ch]' 'eval/*.[ch]')
 sources=$(echo "$product" | grep '\.c$')
 objects=$(for s in $sources; do o=$b/${s%.c}.o; case $s in */main.c | *_main.c) ;; *) [ -f "$o" ] && echo "$o" ;; esac; done)
 bad=0
