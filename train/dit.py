@@ -10,6 +10,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+import fused
 from text import TEXT_ROWS
 
 CONFIG = {
@@ -111,6 +112,8 @@ class Block(nn.Module):
         self.scale_shift_table = nn.Parameter(torch.zeros(1, 6, dim))
 
     def forward(self, x, text, mask, mod, cos, sin, gelu):
+        if fused.on(x):
+            return fused.block(self, x, text, mask, mod, cos, sin)
         m = (mod + self.scale_shift_table).unbind(2)
         x = gated(x, self.attn1(modulate(x, m[0], m[1], self.eps), rope=(cos, sin)), m[2])
         x = x + self.attn2(self.norm2(x), context=text, mask=mask).float()

@@ -9,6 +9,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+import fused
+
 
 class Conv(nn.Conv3d):
     """A 3-D convolution that sees the past only: all temporal padding is in front."""
@@ -18,8 +20,10 @@ class Conv(nn.Conv3d):
         super().__init__(cin, cout, (kt, kh, kw), padding=(0, kh // 2, kw // 2))
         self.front = kt - 1
 
-    def forward(self, x):
-        if self.front:
+    def forward(self, x, has_front=False):
+        if self.front and x.shape[2] == 1:
+            return F.conv3d(x, self.weight[:, :, -1:], self.bias, padding=self.padding)
+        if self.front and not has_front:
             x = F.pad(x, (0, 0, 0, 0, self.front, 0))
         return super().forward(x)
 
@@ -37,6 +41,13 @@ class Norm(nn.Module):
         return (x * (inv * self.scale) * self.gamma).to(x.dtype)
 
 
+def norm_silu_conv(norm, conv, x):
+    if not fused.on(x):
+        return conv(F.silu(norm(x)))
+    front = conv.front if x.shape[2] > 1 else 0
+    return conv(fused.norm_silu(x, norm.gamma, front), has_front=front > 0)
+
+
 class Res(nn.Module):
     def __init__(self, cin, cout):
         super().__init__()
@@ -47,8 +58,8 @@ class Res(nn.Module):
         nn.init.zeros_(self.conv2.bias)
 
     def forward(self, x):
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = norm_silu_conv(self.norm1, self.conv1, x)
+        h = norm_silu_conv(self.norm2, self.conv2, h)
         return h + (x if self.conv_shortcut is None else self.conv_shortcut(x))
 
 
@@ -177,7 +188,7 @@ class Encoder(nn.Module):
         x = self.conv_in(x)
         for b in self.down_blocks:
             x = b(x)
-        return self.conv_out(F.silu(self.norm_out(self.mid_block(x))))
+        return norm_silu_conv(self.norm_out, self.conv_out, self.mid_block(x))
 
 
 class Decoder(nn.Module):
@@ -193,7 +204,7 @@ class Decoder(nn.Module):
         x = self.mid_block(self.conv_in(x))
         for b in self.up_blocks:
             x = b(x)
-        return self.conv_out(F.silu(self.norm_out(x)))
+        return norm_silu_conv(self.norm_out, self.conv_out, x)
 
 
 def patchify(x, p):
