@@ -118,11 +118,17 @@ static int says_colour(const struct scene *s, const struct world_entity *e) {
     return e->cls != WORLD_CLASS_CANVAS || e->action == WORLD_ACTION_PAINTED;
 }
 
-static void label_second(const struct scene *s, struct label_set *out) {
-    const struct world_entity *e = &s->ent[1];
-    out->value[LABEL_SECOND] = (int8_t)(s->n_ent > 1 ? e->cls : WORLD_CLASS_COUNT);
-    if (s->n_ent > 1 && e->rel_to == 0 && e->rel != WORLD_RELATION_NONE)
-        out->value[LABEL_LAYOUT] = (int8_t)(e->rel - WORLD_RELATION_LEFT_OF);
+/* Names of a pair are in the order of the list of classes, so that the picture alone decides. */
+static void label_pair(const struct scene *s, struct label_set *out) {
+    static const int8_t opposite[] = {1, 0, 3, 2}; /* of `layouts` */
+    const struct world_entity *a = &s->ent[0], *b = &s->ent[1];
+    out->value[LABEL_SECOND] = WORLD_CLASS_COUNT;
+    if (s->n_ent < 2) return;
+    out->value[LABEL_CLASS] = out->value[LABEL_COLOUR] = LABEL_OPEN;
+    out->value[LABEL_SECOND] = (int8_t)(a->cls > b->cls ? a->cls : b->cls);
+    if (b->rel_to != 0 || b->rel == WORLD_RELATION_NONE || a->cls == b->cls) return;
+    int layout = b->rel - WORLD_RELATION_LEFT_OF;
+    out->value[LABEL_LAYOUT] = a->cls < b->cls ? (int8_t)layout : opposite[layout];
 }
 
 static void label_main(const struct scene *s, struct label_set *out) {
@@ -147,7 +153,7 @@ void label_of(const struct scene *s, struct label_set *out) {
     out->value[LABEL_WEATHER] = (int8_t)s->weather;
     out->value[LABEL_STYLE] = (int8_t)s->style;
     label_main(s, out);
-    label_second(s, out);
+    label_pair(s, out);
     /* A loop goes to and fro, and each part of a split picture has a camera of its own. */
     if (!s->is_loop && s->n_view == 1)
         label_camera(s, out);

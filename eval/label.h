@@ -16,15 +16,15 @@ enum label_head {
     LABEL_TIME,
     LABEL_WEATHER,
     LABEL_STYLE,
-    LABEL_CLASS,     /* of the main thing, or none */
-    LABEL_COLOUR,    /* of the main thing, where words must say it */
+    LABEL_CLASS,     /* of the only thing, or none; of two a picture does not say which is first */
+    LABEL_COLOUR,    /* of the only thing, where words must say it */
     LABEL_ACTION,    /* of the main thing, or none */
     LABEL_MOTION,    /* the same in groups that look alike: what crosses the picture, what hops */
     LABEL_DIRECTION, /* of that movement */
     LABEL_CAMERA,    /* which way the picture turns or goes */
     LABEL_CAMERA_KIND,
-    LABEL_SECOND, /* class of the second thing, or none */
-    LABEL_LAYOUT, /* where the second thing stands as seen from the first */
+    LABEL_SECOND, /* of two things the class that comes later in its list; else none */
+    LABEL_LAYOUT, /* where that one stands as seen from the other */
     LABEL_HEAD_COUNT
 };
 enum { LABEL_OPEN = -1, LABEL_VALUES_MAX = 32 };

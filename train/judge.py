@@ -212,11 +212,10 @@ def write_lessons(o):
         print("lessons", name, first, {k: len(g) for k, g in groups.items()}, flush=True)
 
 
-def world_of(run, name="train"):
-    got = {w for f in os.listdir(run) if f.startswith(name) and f.endswith(".done") for w in load_json(os.path.join(run, f))["worlds"]}
-    if len(got) != 1:
-        raise SystemExit(f"{run} holds clips of the worlds {sorted(got)}, one is needed")
-    return got.pop()
+def worlds_of(run, name="train"):
+    """Versions of the world that the clips of a run come from."""
+    return sorted({w for f in os.listdir(run) if f.startswith(name) and f.endswith(".done")
+                   for w in load_json(os.path.join(run, f))["worlds"]})
 
 
 def load(path):
@@ -279,7 +278,7 @@ def train(o):
 
     def save():
         save_atomic({"model": model.state_dict(), "opt": opt.state, "names": names, "widths": WIDTHS, "features": FEATURES,
-                     "world": world_of(o.out), "step": step, "spent": spent}, path)
+                     "worlds": worlds_of(o.out), "step": step, "spent": spent}, path)
 
     while not plan.over(spent):
         model.train()
@@ -330,10 +329,10 @@ def reference(model, x):
     return f, {h: F.linear(f, t[f"head.{h}.weight"], t[f"head.{h}.bias"]) for h in model.names}
 
 
-def write_folder(model, out, world):
+def write_folder(model, out, worlds):
     os.makedirs(out, exist_ok=True)
     save_file(folded(model), os.path.join(out, "model.safetensors"), metadata={"format": "pt"})
-    cfg = {"kind": "misora-judge", "world": world, "widths": list(model.widths), "features": model.feature.out_features,
+    cfg = {"kind": "misora-judge", "world": max(worlds), "worlds": worlds, "widths": list(model.widths), "features": model.feature.out_features,
            "heads": model.names}
     with open(os.path.join(out, "config.json"), "w") as f:
         f.write(json.dumps(cfg, indent=1) + "\n")
@@ -348,7 +347,7 @@ def golden(o):
         norm.running_mean.normal_(0, 0.3)
         norm.running_var.uniform_(0.5, 2)
         norm.bias.normal_(0, 0.2)
-    write_folder(model, o.out, 0)
+    write_folder(model, o.out, [0])
     x = np.random.default_rng(4).integers(0, 256, (FRAMES, 32, 48, 3)).astype(np.uint8)
     feature, logits = reference(model, x)
     io = {"rgb": torch.from_numpy(x), "feature": feature[0], **{"logit." + h: v[0] for h, v in logits.items()}}
@@ -378,7 +377,7 @@ def main():
     else:
         model, s = load(os.path.join(o.run, "judge.pt"))
         if o.what == "export":
-            write_folder(model, o.out, s["world"])
+            write_folder(model, o.out, s["worlds"])
         else:
             print(accuracy(model, Pool(o.run, "held")))
 
