@@ -4,7 +4,7 @@ set -u
 bad=0
 door() {
     hits=$(git grep -lE "^[[:space:]]*#[[:space:]]*include <($1)" -- 'common/*.[ch]' 'server/*.[ch]' \
-        'worker/*.[ch]' 'decode/*.[ch]' 'engine/*.[ch]' 'engine/*.cu' 'tools/*.[ch]' 'train/world/*.[ch]' | grep -vE "^($2)$" || true)
+        'worker/*.[ch]' 'decode/*.[ch]' 'engine/*.[ch]' 'engine/*.cu' 'tools/*.[ch]' 'train/world/*.[ch]' 'eval/*.[ch]' | grep -vE "^($2)$" || true)
     [ -z "$hits" ] || {
         echo "<$1> may be included only by $2, not by:"
         echo "$hits"

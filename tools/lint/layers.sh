@@ -20,8 +20,9 @@ check common/words 'common/words|common/base'
 check train/world 'train/world|common/words|common/base'
 check decode 'decode|common/base'
 check server 'server|common|common/words|common/base'
+check eval 'eval|engine|train/world|common|common/words|common/base|worker/media'
 check worker 'worker|worker/media|engine|common|common/base'
-hits=$(grep -rnE '^[[:space:]]*#[[:space:]]*include "(decode|engine|server|worker|train|tools)/' common --include='*.[ch]' || true)
+hits=$(grep -rnE '^[[:space:]]*#[[:space:]]*include "(decode|engine|eval|server|worker|train|tools)/' common --include='*.[ch]' || true)
 [ -z "$hits" ] || { echo "common knows no program:"; echo "$hits"; bad=1; }
 hits=$(grep -rnw 'JOB_[A-Z]*' engine --include='*.[ch]' --include='*.cu' || true)
 [ -z "$hits" ] || { echo "the engine has never heard of jobs:"; echo "$hits"; bad=1; }
