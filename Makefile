@@ -210,8 +210,8 @@ NVCCFLAGS = -std=c++17 -O3 -lineinfo -I. -I$(shell tools/cuda_find.sh include) $
 cuda: $(CUDA_LIBRARY) ## the CUDA backend alone (CUDA=1)
 all: $(CUDA_LIBRARY)
 $(B)/libmisora-cuda.so: $(patsubst %.cu,$(B)/%.cu.o,$(CUDA_SRC)) $(CUDA_HOST)
-	$(call say,LD)$(NVCC) -shared -cudart static -o $@ $^ -Xlinker -rpath=$(shell tools/cuda_find.sh lib) \
-	    $(firstword $(wildcard $(shell tools/cuda_find.sh lib)/libcublasLt.so*))
+	$(call say,LD)$(NVCC) -shared -cudart static $(addprefix -L$(dir $(NVCC))../,lib lib64) -o $@ $^ -Xlinker -rpath=$(shell tools/cuda_find.sh lib) \
+	    -Xlinker $(firstword $(wildcard $(shell tools/cuda_find.sh lib)/libcublasLt.so*))
 $(B)/%.cu.o: %.cu
 	@test -n "$(NVCC)" || { echo "CUDA=1: there is no nvcc (tools/cuda_find.sh)" >&2; exit 1; }
 	@mkdir -p $(@D)

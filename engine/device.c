@@ -4,10 +4,14 @@
 #include <time.h>
 
 #include "common/base/assert.h"
+#include "common/base/str.h"
 #include "engine/backend_cpu.h"
+#include "engine/backend_cuda.h"
 #include "engine/backend_ref.h"
 
-static const struct backend_ops *const backends[] = {&backend_cpu, &backend_ref};
+enum { DEVICES_MAX = 64 }; /* of one kind in one machine */
+
+static const struct backend_ops *const backends[] = {&backend_cpu, &backend_ref, &backend_cuda};
 
 static const char *const op_names[DEVICE_OP_COUNT] = {
     [DEVICE_OP_LINEAR] = "linear", [DEVICE_OP_ATTENTION] = "attention",
@@ -18,13 +22,27 @@ static const char *const op_names[DEVICE_OP_COUNT] = {
 
 enum err device_open(struct device *dev, const char *name, const struct device_opts *opts,
                      struct fail *f) {
+    struct str rest = str_of(name), kind;
+    struct device_opts o = *opts;
+    int64_t index = 0;
     memset(dev, 0, sizeof *dev);
+    if (!str_split(&rest, ':', &kind)) kind = rest;
+    bool has_index = kind.n < strlen(name);
+    if (has_index && (!str_eq(kind, "cuda") || !str_parse_i64(rest, 0, DEVICES_MAX - 1, &index)))
+        return FAIL(f, ERR_INPUT, "there is no device \"%.40s\"; cuda:0 to cuda:%d may exist", name,
+                    DEVICES_MAX - 1);
+    if (has_index) o.index = (int)index;
     for (int i = 0; i < COUNT_OF(backends); i++)
-        if (strcmp(backends[i]->name, name) == 0) {
+        if (str_eq(kind, backends[i]->name)) {
             dev->ops = backends[i];
-            return dev->ops->open(dev, opts, f);
+            return dev->ops->open(dev, &o, f);
         }
-    return FAIL(f, ERR_INPUT, "there is no device \"%s\"; cpu and ref exist", name);
+    return FAIL(f, ERR_INPUT, "there is no device \"%.40s\"; cpu, cuda, cuda:N and ref exist",
+                name);
+}
+
+bool device_is_host(const struct device *dev) {
+    return !dev->ops->check;
 }
 
 enum dtype device_activation(const struct device *dev) {

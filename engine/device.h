@@ -4,6 +4,7 @@
 #ifndef ENGINE_DEVICE_H
 #define ENGINE_DEVICE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -44,10 +45,11 @@ enum precision {
 };
 
 struct device_opts {
-    int n_threads; /* 0 means all cores */
+    int n_threads; /* of cpu; 0 means all cores */
     enum precision precision;
     const char
-        *isa; /* "base", "avx2", "avx512", "avx512bf16" as the most that may be used; NULL: all */
+        *isa;  /* "base", "avx2", "avx512", "avx512bf16" as the most that may be used; NULL: all */
+    int index; /* of cuda; "cuda:N" sets it */
 };
 
 struct device {
@@ -60,8 +62,8 @@ struct device {
     void *say_ctx;
 };
 
-/* `name` is "cpu" or "ref". ERR_UNSUPPORTED, in words, for a precision that the device cannot do.
- */
+/* `name` is "cpu", "ref", "cuda" or "cuda:N". ERR_UNSUPPORTED, in words, for a precision that the
+ * device cannot do; ERR_UNAVAILABLE where there is no CUDA. */
 MUST_CHECK enum err device_open(struct device *dev, const char *name,
                                 const struct device_opts *opts, struct fail *f);
 /* What models take for activations between products: DTYPE_BF16 or DTYPE_F32. */
@@ -72,6 +74,8 @@ MUST_CHECK enum err device_precision_parse(enum precision *out, const char *name
 void device_close(struct device *dev); /* safe on a zeroed device */
 /* One line about the hardware that is used: BLAS kernel, threads, instruction sets. */
 void device_report(struct device *dev, char *out, size_t size);
+/* Host code may read and write the tensors of this device. */
+bool device_is_host(const struct device *dev);
 /* Of a clock that never goes back. */
 int64_t device_now_ns(void);
 /* Books the time since start_ns (device_now_ns) on an op. */

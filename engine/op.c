@@ -59,6 +59,10 @@ enum err op_copy(struct device *dev, struct tensor *to, const struct tensor *fro
     return ERR_OK;
 }
 
+enum err op_check(struct device *dev, struct fail *f) {
+    return dev->ops->check ? dev->ops->check(dev, f) : ERR_OK;
+}
+
 void op_fill(struct device *dev, struct tensor *out, float value) {
     ASSERT(is_real(out));
     dev->ops->fill(dev, out, value);

@@ -101,8 +101,8 @@ struct patch {
     enum patch_order order;
 };
 
-/* Implemented by backend_ref.c (slow, exact, the oracle) and backend_cpu.c. A backend may trust
- * every shape. */
+/* Implemented by backend_ref.c (slow, exact, the oracle), backend_cpu.c and cuda/cuda_plugin.cu. A
+ * backend may trust every shape. */
 struct backend_ops {
     const char *name;
     /* Decides dev->precision. */
@@ -114,6 +114,9 @@ struct backend_ops {
     void (*download)(struct device *dev, void *host, const void *from, size_t bytes);
     void (*copy)(struct device *dev, void *to, const void *from, size_t bytes);
     void (*report)(struct device *dev, char *out, size_t size);
+    /* NULL where every op is done when it comes back, in memory of the host. */
+    enum err (*check)(struct device *dev, struct fail *f);
+    double (*free_bytes)(struct device *dev);
 
     void (*fill)(struct device *dev, struct tensor *out, float value);
     enum err (*linear)(struct device *dev, struct tensor *out, const struct tensor *x,
@@ -162,6 +165,9 @@ void op_upload(struct device *dev, struct tensor *to, const void *host);
 void op_download(struct device *dev, void *host, const struct tensor *from);
 MUST_CHECK enum err op_copy(struct device *dev, struct tensor *to, const struct tensor *from,
                             struct fail *f);
+/* What went wrong on a device that works while we go on: ERR_NOMEM, or ERR_UNAVAILABLE when it is
+ * lost. To be asked after a download, whose bytes are worth nothing then. */
+MUST_CHECK enum err op_check(struct device *dev, struct fail *f);
 /* Every element of out becomes `value`. */
 void op_fill(struct device *dev, struct tensor *out, float value);
 

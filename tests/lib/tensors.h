@@ -6,7 +6,7 @@
 
 #include "engine/op.h"
 
-enum { TENSORS_MAX = 16 };
+enum { TENSORS_MAX = 24 };
 
 /* 64-byte aligned, at least 4 bytes; the test stops when there is no memory. */
 void *tensors_take(size_t bytes);

@@ -18,5 +18,6 @@ door 'uv\.h' 'worker/loop\.c'
 door 'curl/' 'common/fetch\.c'
 door 'libav|libsw' '(decode|worker/media)/[a-z_]+\.[ch]'
 door 'cblas|openblas' 'engine/(backend_cpu|cpu/[a-z0-9_]+)\.c'
-door 'cuda|cublas|cudnn' 'engine/(backend_cuda|cuda/[a-z_]+)\.cu'
+door 'cuda' 'engine/cuda/cuda_own\.h'
+door 'cublas' 'engine/cuda/cuda_blas\.cu'
 exit $bad

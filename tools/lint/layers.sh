@@ -15,7 +15,7 @@ check() {
     }
 }
 check common/base 'common/base'
-check engine 'engine|engine/cpu|common/base'
+check engine 'engine|engine/cpu|engine/cuda|common/base'
 check common/words 'common/words|common/base'
 check train/world 'train/world|common/words|common/base'
 check decode 'decode|common/base'
