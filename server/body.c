@@ -265,6 +265,23 @@ static enum err read_name(struct body *b, struct body_field *f, const char *text
     return ERR_OK;
 }
 
+/* Never a path: what stands behind the last slash, without odd characters. A quote may come
+ * behind a backslash, which is then no slash. */
+static void keep_file_name(struct body_file *file, struct str name) {
+    size_t n = 0, from = 0;
+    for (size_t i = 0; i < name.n; i++) {
+        bool is_escape = name.p[i] == '\\' && i + 1 < name.n && name.p[i + 1] == '"';
+        if ((name.p[i] == '/' || name.p[i] == '\\') && !is_escape) from = i + 1;
+    }
+    for (size_t i = from; i < name.n && n < sizeof(file->name) - 1; i++)
+        if ((unsigned char)name.p[i] >= 0x20 && !strchr("\\\"<>:|?*%\x7f", name.p[i]))
+            file->name[n++] = name.p[i];
+    while (n > 0 && !str_is_utf8((struct str){file->name, n}, NULL))
+        n--; /* a character that was cut, or no text at all */
+    file->name[n] = 0;
+    if (n == 0) snprintf(file->name, sizeof(file->name), "file");
+}
+
 static enum err on_part(void *ctx, const struct multipart_part *part, struct problem *p) {
     struct body *b = ctx;
     char name[BODY_NAME_MAX];
@@ -273,7 +290,9 @@ static enum err on_part(void *ctx, const struct multipart_part *part, struct pro
     buf_clear(&b->text);
     b->part.kind = part->is_file ? BODY_FILE : BODY_TEXT;
     if (!part->is_file) return ERR_OK;
-    return open_file(b, full_name(name, &b->part), &b->part.file, p);
+    enum err rc = open_file(b, full_name(name, &b->part), &b->part.file, p);
+    if (rc == ERR_OK) keep_file_name(&b->files[b->part.file], part->file_name);
+    return rc;
 }
 
 static enum err on_part_data(void *ctx, const char *bytes, size_t n, struct problem *p) {

@@ -26,6 +26,7 @@ enum {
     BODY_FILES_MAX = 4,
     BODY_DOCS_MAX = 8,
     BODY_NAME_MAX = MULTIPART_NAME_MAX,
+    BODY_FILE_NAME_MAX = 128,
 };
 
 enum body_kind {
@@ -59,6 +60,8 @@ struct body_field {
 struct body_file {
     struct store_upload upload;
     bool is_open;
+    char
+        name[BODY_FILE_NAME_MAX]; /* as the client calls it, for its eyes only; "" of a data: URL */
     size_t n_head;
     unsigned char head[SNIFF_HEAD_MAX];
 };

@@ -102,8 +102,8 @@ static bool open_file(struct server *s, struct request *req, const struct receip
     return true;
 }
 
-static void send_file(struct server *s, struct request *req, const struct receipt_object *object,
-                      const char *id) {
+void content_send(struct server *s, struct request *req, const struct receipt_object *object,
+                  const char *id) {
     struct range range = {0, object->n_bytes - 1};
     struct str if_range = request_header(req, "if-range");
     enum range_verdict verdict = RANGE_WHOLE;
@@ -141,6 +141,6 @@ void content_get(struct server *s, struct request *req) {
     enum err rc = videos_find(req, r, &view);
     server_give(s, req, r);
     if (rc == ERR_OK && find_object(req, &view.job, variant, &object))
-        send_file(s, req, &object, view.job.id);
+        content_send(s, req, &object, view.job.id);
     queue_view_free(&view);
 }

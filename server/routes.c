@@ -4,6 +4,7 @@
 #include "server/content.h"
 #include "server/create.h"
 #include "server/events.h"
+#include "server/files.h"
 #include "server/health.h"
 #include "server/hooks.h"
 #include "server/page.h"
@@ -32,6 +33,11 @@ static const struct route rows[] = {
      "characters.create"},
     {"GET", "/v1/videos/characters/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_unsupported,
      "characters.get"},
+    {"POST", "/v1/files", ROUTE_KEY, ROUTE_BODY_CLIP, files_create, "files.create"},
+    {"GET", "/v1/files", ROUTE_KEY, ROUTE_BODY_NONE, files_list, "files.list"},
+    {"GET", "/v1/files/{id}", ROUTE_KEY, ROUTE_BODY_NONE, files_get, "files.get"},
+    {"DELETE", "/v1/files/{id}", ROUTE_KEY, ROUTE_BODY_NONE, files_delete, "files.delete"},
+    {"GET", "/v1/files/{id}/content", ROUTE_KEY, ROUTE_BODY_NONE, files_content, "files.content"},
     {"POST", "/v1/prompts/upsample", ROUTE_KEY, ROUTE_BODY_JSON, revise_preview,
      "prompts.upsample"},
     {"GET", "/v1/videos/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_get, "videos.get"},

@@ -7,6 +7,7 @@
 #include "common/base/limits.h"
 #include "common/queue_view.h"
 #include "common/receipt.h"
+#include "server/files.h"
 
 /* What the steps share. */
 struct resolve {
@@ -85,7 +86,22 @@ static enum err take_video(struct resolve *r, struct redis *redis, enum validate
     return rc;
 }
 
-static enum err take_videos(struct resolve *r) {
+/* An uploaded file must be of the kind that its place needs. */
+static enum err take_file(struct resolve *r, struct redis *redis, enum validate_slot slot) {
+    const struct validate_source *in = &r->asked->source[slot];
+    struct job_asset *asset = validate_slot_asset(&r->asked->job, slot);
+    struct fail f = {0};
+    enum err rc = files_find(redis, asset, in->id, r->req->tenant, &f);
+    if (rc == ERR_NOT_FOUND)
+        return problem_set(r->p, PROBLEM_NOT_FOUND, in->param, "there is no file %s", in->id);
+    if (rc != ERR_OK) return note_failure(r, &f);
+    bool is_video = strncmp(asset->type, "video/", 6) == 0;
+    if (is_video == validate_slot_is_video(slot)) return ERR_OK;
+    return problem_set(r->p, PROBLEM_INVALID_MEDIA, in->param, "%s is %s; a %s is needed", in->id,
+                       asset->type, is_video ? "picture" : "video");
+}
+
+static enum err take_ids(struct resolve *r) {
     struct redis *redis = NULL;
     struct fail f = {0};
     enum err rc = ERR_OK;
@@ -93,7 +109,9 @@ static enum err take_videos(struct resolve *r) {
         const struct validate_source *in = &r->asked->source[i];
         if (!in->is_given || !in->id) continue;
         if (!redis && server_lend(r->s, r->req, &redis, &f) != ERR_OK) return note_failure(r, &f);
-        rc = take_video(r, redis, (enum validate_slot)i);
+        bool is_file = strncmp(in->id, "file-", 5) == 0;
+        rc = is_file ? take_file(r, redis, (enum validate_slot)i)
+                     : take_video(r, redis, (enum validate_slot)i);
     }
     server_give(r->s, r->req, redis);
     return rc;
@@ -147,7 +165,7 @@ static enum err settle(struct resolve *r) {
 enum err source_resolve(struct server *s, struct request *req, struct body *body,
                         struct validate_result *asked, struct problem *p) {
     struct resolve r = {s, req, body, asked, p};
-    if (take_videos(&r) != ERR_OK) return ERR_INPUT;
+    if (take_ids(&r) != ERR_OK) return ERR_INPUT;
     for (int i = 0; i < VALIDATE_SLOT_COUNT; i++)
         if (store_file(&r, (enum validate_slot)i) != ERR_OK) return ERR_INPUT;
     return settle(&r);

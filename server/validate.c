@@ -356,8 +356,8 @@ static const char *const merged[] = {"extra_body", "extra_json", "extra_params",
 static const char *const large[] = {
     "input_reference", "image_reference", "reference_url", "last_frame", "end_image", "video",
     "first_video",     "second_video",    "mask",          "extra_",     NULL};
-static const char *const videos[] = {"video", "video_reference", "first_video", "second_video",
-                                     NULL};
+static const char *const videos[] = {
+    "video", "video_reference", "first_video", "second_video", "file", NULL};
 const struct body_schema validate_schema = {nested, merged, large, videos};
 
 static const struct rule *find_rule(const char *name) {

@@ -105,7 +105,7 @@ local KINDS = {
     delay = true, qttl = true, term = true, dead = true, assets = true, gc = true, idx = true, evall = true,
     whdue = true, whrun = true, whdead = true, whin = true, whcb = true, whsec = true,
     workers = true, lw = true, claims = true, wlost = true, wban = true,
-    quota = true, key = true, rl = true, und = true, mig = true,
+    quota = true, key = true, rl = true, und = true, mig = true, note = true, notes = true,
 }
 -- Sets of jobs, and sets of outbox entries: no member may be without its record.
 local SETS = {

@@ -26,9 +26,13 @@ def fill(value, known):
     return value
 
 
+def raw(name):
+    return json.loads((FOLDER / f"{name}.json").read_text())
+
+
 def load(name, known):
     """(path, body) of one example."""
-    example = json.loads((FOLDER / f"{name}.json").read_text())
+    example = raw(name)
     return fill(example["path"], known), fill(example["body"], known)
 
 
