@@ -6,12 +6,12 @@ static const struct row {
     const char *name;
     unsigned can;
 } rows[ADAPTER_KIND_COUNT] = {
-    [ADAPTER_TOKENS] = {"is told a timestep per token", ADAPTER_ALL},
-    [ADAPTER_REPAINT] = {"has what is known painted over", ADAPTER_ALL},
+    [ADAPTER_TOKENS] = {"is told a timestep per token", ADAPTER_FRAMES},
+    [ADAPTER_REPAINT] = {"has what is known painted over", ADAPTER_FRAMES},
     [ADAPTER_CHANNELS] = {"is told first and last frames", ADAPTER_HEAD | ADAPTER_TAIL},
-    [ADAPTER_CONTROL] = {"is told a control volume", ADAPTER_NOTHING | ADAPTER_HEAD | ADAPTER_TAIL |
-                                                         ADAPTER_MIDDLE | ADAPTER_REGION |
-                                                         ADAPTER_SOFT},
+    [ADAPTER_CONTROL] = {"is told a control volume",
+                         ADAPTER_NOTHING | ADAPTER_HEAD | ADAPTER_TAIL | ADAPTER_MIDDLE |
+                             ADAPTER_REGION | ADAPTER_SOFT | ADAPTER_GUIDE | ADAPTER_REFERENCE},
     [ADAPTER_SOURCE] = {"is told a whole source clip", ADAPTER_SOFT},
 };
 
@@ -23,6 +23,8 @@ static const char *const needs_words[] = {
     "a region of the picture",
     "a whole clip to begin from",
     "noise on a part of what is given",
+    "a clip to follow",
+    "pictures for reference",
 };
 
 unsigned adapter_can(enum adapter_kind kind) {

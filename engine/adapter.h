@@ -19,14 +19,17 @@ enum adapter_kind {
 
 /* What a request needs, as bits. */
 enum {
-    ADAPTER_NOTHING = 1, /* words alone */
-    ADAPTER_HEAD = 2,    /* exact frames at the beginning */
-    ADAPTER_TAIL = 4,    /* exact frames at the end */
-    ADAPTER_MIDDLE = 8,  /* exact frames elsewhere */
-    ADAPTER_REGION = 16, /* a part of the picture */
-    ADAPTER_SOFT = 32,   /* a whole clip to begin from, with noise on it */
-    ADAPTER_MIXED = 64,  /* such noise on a part only */
-    ADAPTER_ALL = 127
+    ADAPTER_NOTHING = 1,     /* words alone */
+    ADAPTER_HEAD = 2,        /* exact frames at the beginning */
+    ADAPTER_TAIL = 4,        /* exact frames at the end */
+    ADAPTER_MIDDLE = 8,      /* exact frames elsewhere */
+    ADAPTER_REGION = 16,     /* a part of the picture */
+    ADAPTER_SOFT = 32,       /* a whole clip to begin from, with noise on it */
+    ADAPTER_MIXED = 64,      /* such noise on a part only */
+    ADAPTER_FRAMES = 127,    /* all of these */
+    ADAPTER_GUIDE = 128,     /* a clip that says how things move: depth, lines, poses */
+    ADAPTER_REFERENCE = 256, /* pictures of what shall be in it */
+    ADAPTER_ALL = 511
 };
 
 /* The bits that a model of this kind has. */

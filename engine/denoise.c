@@ -41,10 +41,12 @@ static enum err take_buffers(struct job *j, struct fail *f) {
     return FAIL(f, ERR_NOMEM, "no memory for %zu latent values", n);
 }
 
-/* Noise is that of the place in the clip, whatever the window. */
-static void fill_noise(const struct job *j, uint64_t stream, float *out) {
+/* Noise is that of the place in the clip, whatever the window; frames in front have their own. */
+static void fill_noise(const struct job *j, uint64_t stream, uint64_t front, float *out) {
     uint64_t first = (uint64_t)(j->canvas->first * j->flow.frame_values);
-    rng_normal_fill(j->o->seed, stream, first, out, j->n_values);
+    int64_t n_front = j->canvas->n_front * j->flow.frame_values;
+    rng_normal_fill(j->o->seed, front, 0, out, n_front);
+    rng_normal_fill(j->o->seed, stream, first, out + n_front, j->n_values - n_front);
 }
 
 static void fill_inputs(struct job *j) {
@@ -52,7 +54,7 @@ static void fill_inputs(struct job *j) {
     if (j->o->noise)
         memcpy(j->noise, j->o->noise, (size_t)j->n_values * sizeof *j->noise);
     else
-        fill_noise(j, RNG_STREAM_LATENT, j->noise);
+        fill_noise(j, RNG_STREAM_LATENT, RNG_STREAM_FRONT, j->noise);
     for (int64_t i = 0, n = j->n_values / j->in->C; i < n; i++)
         j->level[i] = c->level ? c->level[i] : 1.0f;
     mask_shrink(j->level, &j->grid);
@@ -77,7 +79,9 @@ static enum err run_step(struct job *j, struct fail *f) {
         for (int64_t token = 0; token < j->flow.n_tokens; token++)
             j->token_t[token] = sampler_time(&j->sampler, mask_token_place(&j->grid, token));
         TRY(flow_at(&j->flow, j->v, j->sampler.x, &when, f));
-        if (j->fresh) fill_noise(j, rng_stream_at(RNG_STREAM_RENOISE, i), j->fresh);
+        if (j->fresh)
+            fill_noise(j, rng_stream_at(RNG_STREAM_RENOISE, i),
+                       rng_stream_at(RNG_STREAM_FRONT, 1 + i), j->fresh);
     }
     sampler_step(&j->sampler, j->v, j->fresh);
     if (j->o->on_step) TRY(j->o->on_step(j->o->ctx, i + 1, s->n, j->sampler.m1, f));

@@ -13,6 +13,7 @@ struct denoise_canvas {
     /* Place of latent frame 0 in the clip that the canvas is a window of: noise belongs to places
      * of the clip. */
     int64_t first;
+    int64_t n_front; /* of the L frames: pictures for reference, before the first place */
     enum sampler_wait wait;
     bool is_ring; /* the last latent frame is followed by the first */
 };

@@ -125,7 +125,8 @@ struct engine_known {
     struct tensor latent; /* [L,h,w,C] normalised; read only where level < 1 */
     struct tensor level;  /* [L,h,w] */
     /* For models that are told in another way; made by engine_render(), else empty. */
-    struct tensor extra, control;  /* [L,h,w,..] beside the latent */
+    struct tensor extra, control;  /* [L,h,w,..] beside the latent; control: [n_front + L,h,w,..] */
+    int n_front;                   /* latent frames before the canvas: pictures for reference */
     struct engine_clip picture[2]; /* borrowed: what image tokens are made of */
 };
 
@@ -183,7 +184,15 @@ struct engine_given {
     int n_spans;
     const struct engine_span *span;
     struct engine_region region;
+    /* A clip of the size of the canvas that says how things move: depth, lines, poses. Where frames
+     * are given, they count. NULL: none. */
+    const struct engine_clip *guide;
+    /* Pictures, of any size, of what shall be in it. */
+    int n_references;
+    const struct engine_clip *reference;
 };
+
+enum { ENGINE_REFERENCES_MAX = 8 };
 
 /* The given frames in latents and levels, for a model that is told a timestep per token, or whose
  * known places are painted over. The canvas may be off the grid, as in engine_render(). */

@@ -1,5 +1,7 @@
 #include "engine/engine_adapt.h"
 
+#include <string.h>
+
 #include "common/base/mem.h"
 #include "engine/engine_encode.h"
 #include "engine/extra.h"
@@ -41,7 +43,26 @@ unsigned engine_adapt_needs(const struct canvas *canvas, const struct engine_giv
         needs |= ADAPTER_REGION;
         if (given->region.level < 1) needs |= ADAPTER_MIXED;
     }
+    if (given && given->guide) needs |= ADAPTER_GUIDE;
+    if (given && given->n_references > 0) needs |= ADAPTER_REFERENCE;
     return needs ? needs : ADAPTER_NOTHING;
+}
+
+enum err engine_adapt_check(const struct canvas *canvas, const struct engine_given *given,
+                            bool is_loop, struct fail *f) {
+    const struct engine_clip *guide = given ? given->guide : NULL;
+    if (guide && (guide->size.width != canvas->width || guide->size.height != canvas->height))
+        return FAIL(f, ERR_INPUT, "a clip to follow of %d x %d for a canvas of %d x %d",
+                    guide->size.width, guide->size.height, canvas->width, canvas->height);
+    if (guide && guide->size.n_frames < canvas->n_frames)
+        return FAIL(f, ERR_INPUT, "the clip to follow has %d frames, %d are to be made",
+                    guide->size.n_frames, canvas->n_frames);
+    if (!given || given->n_references == 0) return ERR_OK;
+    if (given->n_references > ENGINE_REFERENCES_MAX)
+        return FAIL(f, ERR_INPUT, "%d pictures for reference, %d are allowed", given->n_references,
+                    ENGINE_REFERENCES_MAX);
+    if (is_loop) return FAIL(f, ERR_INPUT, "a loop has no place for pictures for reference");
+    return ERR_OK;
 }
 
 /* A given frame of the window, or NULL; *size gets its size. */
@@ -92,10 +113,37 @@ static void fill_known_pixels(const void *ctx, float *frame, int index) {
             if (is_anew(v, mask, x, y)) extra_grey(frame + ((int64_t)y * W + x) * 3, 1);
 }
 
-static void fill_grey(const void *ctx, float *frame, int index) {
+/* What is to be made, as the guide has it, and mid grey where frames are given. */
+static void fill_unknown_pixels(const void *ctx, float *frame, int index) {
     const struct engine_adapt_view *v = ctx;
+    const struct canvas *size;
+    const struct engine_clip *guide = v->given ? v->given->guide : NULL;
+    bool is_given = find_frame(v, index, &size) != NULL;
+    const uint8_t *mask = find_mask(v, index);
+    int W = v->fit.width, H = v->fit.height;
+    if (!guide || (is_given && !mask)) {
+        extra_grey(frame, (int64_t)W * H);
+        return;
+    }
+    size = &guide->size;
+    engine_encode_picture(frame,
+                          guide->rgb + (int64_t)(v->first + index) * size->width * size->height * 3,
+                          size, W, H);
+    for (int y = 0; is_given && y < H; y++)
+        for (int x = 0; x < W; x++)
+            if (!is_anew(v, mask, x, y)) extra_grey(frame + ((int64_t)y * W + x) * 3, 1);
+}
+
+/* A picture for reference, whole, in the middle of a white frame. */
+struct boxed {
+    const float *canvas;
+    int64_t n;
+};
+
+static void fill_boxed(const void *ctx, float *frame, int index) {
+    const struct boxed *b = ctx;
     (void)index;
-    extra_grey(frame, (int64_t)v->fit.width * v->fit.height);
+    memcpy(frame, b->canvas, (size_t)b->n * sizeof *frame);
 }
 
 /* Latents of a made-up clip, for mem_free(). */
@@ -112,9 +160,10 @@ static enum err encode_made_up(struct engine *e, float **out, const struct engin
 }
 
 static enum err take_volume(struct engine *e, struct tensor *out, const struct canvas *fit,
-                            int channels, struct fail *f) {
+                            int n_front, int channels, struct fail *f) {
     int64_t dims[4];
     engine_latent_dims(e, fit, dims);
+    dims[0] += n_front;
     dims[3] = channels;
     return engine_take_host(e, out, 4, dims, f);
 }
@@ -147,7 +196,7 @@ static enum err fill_channels(struct engine *e, struct engine_known *known,
         const struct canvas *size;
         is_known[i] = find_frame(v, i, &size) != NULL;
     }
-    TRY(take_volume(e, &known->extra, &v->fit, e->dit->caps.extra_channels, f));
+    TRY(take_volume(e, &known->extra, &v->fit, 0, e->dit->caps.extra_channels, f));
     TRY(encode_made_up(e, &picture, v, fill_known_pixels, f));
     struct extra_parts parts = {.L = known->extra.dim[0],
                                 .h = known->extra.dim[1],
@@ -176,31 +225,67 @@ static void fill_mask(float *out, const struct engine_adapt_view *v) {
     }
 }
 
+/* out [n,h,w,C] for mem_free(), NULL without references. */
+static enum err encode_references(struct engine *e, float **out, const float *at[],
+                                  const struct engine_adapt_view *v, struct fail *f) {
+    enum err rc = ERR_OK;
+    const struct engine_given *given = v->given;
+    int W = v->fit.width, H = v->fit.height, n = given ? given->n_references : 0;
+    int64_t dims[4];
+    float *canvas = NULL;
+    *out = NULL;
+    if (n == 0) return ERR_OK;
+    engine_latent_dims(e, &v->fit, dims);
+    int64_t each = dims[1] * dims[2] * dims[3];
+    struct boxed boxed = {.n = (int64_t)W * H * 3};
+    struct engine_encode_in in = {
+        .width = W, .height = H, .L = 1, .fill = fill_boxed, .ctx = &boxed};
+    *out = mem_take((size_t)(n * each), sizeof **out);
+    boxed.canvas = canvas = mem_take((size_t)boxed.n, sizeof *canvas);
+    if (!*out || !canvas) TRY(FAIL(f, ERR_NOMEM, "no memory for pictures"));
+    for (int i = 0; i < n; i++) {
+        const struct engine_clip *c = &given->reference[i];
+        TRY(vace_letterbox(canvas, H, W,
+                           &(struct vace_picture){c->rgb, c->size.width, c->size.height}, f));
+        TRY(engine_encode(e, *out + i * each, &in, f));
+        at[i] = *out + i * each;
+    }
+out:
+    mem_free(canvas);
+    return rc;
+}
+
 static enum err fill_control(struct engine *e, struct engine_known *known,
                              const struct engine_adapt_view *v, struct fail *f) {
     enum err rc = ERR_OK;
-    float *inactive = NULL, *reactive = NULL;
+    float *inactive = NULL, *reactive = NULL, *references = NULL;
+    const float *reference[ENGINE_REFERENCES_MAX];
     size_t n_pixels = (size_t)v->fit.n_frames * (size_t)v->fit.width * (size_t)v->fit.height;
     float *mask = mem_take(n_pixels, sizeof *mask);
     if (!mask) TRY(FAIL(f, ERR_NOMEM, "no memory for a mask"));
-    TRY(take_volume(e, &known->control, &v->fit, e->dit->caps.vace_channels, f));
+    known->n_front = v->given ? v->given->n_references : 0;
+    TRY(take_volume(e, &known->control, &v->fit, known->n_front, e->dit->caps.vace_channels, f));
     TRY(encode_made_up(e, &inactive, v, fill_known_pixels, f));
-    TRY(encode_made_up(e, &reactive, v, fill_grey, f));
+    TRY(encode_made_up(e, &reactive, v, fill_unknown_pixels, f));
+    TRY(encode_references(e, &references, reference, v, f));
     fill_mask(mask, v);
     struct vace_parts parts = {.T = v->fit.n_frames,
-                               .L = known->control.dim[0],
+                               .L = known->control.dim[0] - known->n_front,
                                .h = known->control.dim[1],
                                .w = known->control.dim[2],
                                .C = e->vae->config.z_dim,
                                .s = e->grid.factor_s,
                                .inactive = inactive,
                                .reactive = reactive,
-                               .mask = mask};
+                               .mask = mask,
+                               .reference = reference,
+                               .n_references = known->n_front};
     vace_control(known->control.data, &parts);
 out:
     mem_free(mask);
     mem_free(inactive);
     mem_free(reactive);
+    mem_free(references);
     return rc;
 }
 

@@ -15,6 +15,12 @@ struct engine_adapt_view {
     int n_head;
 };
 
+/* ERR_INPUT when what is given does not go with the canvas: a guide of another size or too short,
+ * too many references, or some for a loop. */
+MUST_CHECK enum err engine_adapt_check(const struct canvas *canvas,
+                                       const struct engine_given *given, bool is_loop,
+                                       struct fail *f);
+
 /* By what the files of the model hold. ERR_UNSUPPORTED for a combination that nobody publishes. */
 MUST_CHECK enum err engine_adapt_find(enum adapter_kind *out, const struct engine *e,
                                       struct fail *f);

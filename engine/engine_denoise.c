@@ -163,8 +163,8 @@ out:
 struct denoising {
     struct engine *engine;
     int64_t started_ns;
-    int64_t dims[4]; /* of the latent */
-    uint8_t *rgb;    /* for the preview, or NULL */
+    int64_t dims[4], n_front; /* of the latent, without the frames in front of it */
+    uint8_t *rgb;             /* for the preview, or NULL */
 };
 
 /* x0 in colours, a column of small frames. */
@@ -172,7 +172,7 @@ static void show(struct denoising *d, const float *x0) {
     struct engine *e = d->engine;
     int64_t n = d->dims[0] * d->dims[1] * d->dims[2];
     if (!e->hooks.preview || !e->has_preview || !d->rgb) return;
-    preview_make(&e->preview, d->rgb, x0, n);
+    preview_make(&e->preview, d->rgb, x0 + d->n_front * n / d->dims[0] * d->dims[3], n);
     struct engine_clip clip = {d->rgb, {(int)d->dims[0], (int)d->dims[2], (int)d->dims[1]}};
     e->hooks.preview(e->hooks.ctx, &clip);
 }
@@ -193,6 +193,27 @@ static enum err check_known(const struct engine *e, const struct engine_known *k
         return FAIL(f, ERR_BUG, "known latents do not have the shape of the canvas");
     struct mask_grid g = {dims[0], dims[1], dims[2], 1, patch, patch};
     return mask_check(known->level.data, &g, f);
+}
+
+/* Frames in front of the canvas are free; what is known of it stands behind them. */
+static enum err put_behind(struct engine *e, struct denoise_canvas *c,
+                           const struct engine_known *known, const int64_t dims[4],
+                           struct fail *f) {
+    enum err rc = ERR_OK;
+    struct tensor latent, level;
+    TRY(engine_take_host(e, &latent, 4, dims, f));
+    TRY(engine_take_host(e, &level, 3, dims, f));
+    memset(latent.data, 0, tensor_bytes(&latent));
+    for (int64_t i = 0, n = tensor_count(&level); i < n; i++)
+        ((float *)level.data)[i] = 1.0f;
+    struct tensor z = tensor_rows(&latent, c->n_front, dims[0] - c->n_front);
+    struct tensor tau = tensor_rows(&level, c->n_front, dims[0] - c->n_front);
+    memcpy(z.data, known->latent.data, tensor_bytes(&z));
+    memcpy(tau.data, known->level.data, tensor_bytes(&tau));
+    c->known = latent.data;
+    c->level = level.data;
+out:
+    return rc;
 }
 
 enum err engine_denoise(struct engine *e, struct tensor *latent, const struct canvas *canvas,
@@ -216,13 +237,17 @@ enum err engine_denoise(struct engine *e, struct tensor *latent, const struct ca
         TRY(check_known(e, known, dims, f));
         c.known = known->latent.data;
         c.level = known->level.data;
+        ctx.n_front = c.n_front = known->n_front;
     }
+    dims[0] += c.n_front;
+    if (c.n_front > 0) TRY(put_behind(e, &c, known, dims, f));
     if (e->adapter != ADAPTER_TOKENS) c.wait = SAMPLER_WAIT_REPAINT;
     engine_tell(e, ENGINE_PHASE_DENOISE, 0, o.schedule.n, ctx.started_ns);
     TRY(engine_still_wanted(e, f));
     TRY(engine_take_host(e, latent, 4, dims, f));
     TRY(engine_denoise_ready(e, m, dims, known, words, params, f));
     TRY(denoise_run(latent->data, &m->in, &c, &o, &e->job, &e->step, f));
+    *latent = tensor_rows(latent, c.n_front, dims[0] - c.n_front);
     pool_trim(&e->step, 0); /* decoding comes next, and its caches may be what just fits */
 out:
     mem_free(ctx.rgb);

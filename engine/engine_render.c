@@ -374,11 +374,12 @@ static enum err adapt(struct render *r, struct fail *f) {
     unsigned needs = engine_adapt_needs(&in->canvas, in->given);
     r->is_by_levels = e->adapter == ADAPTER_TOKENS || e->adapter == ADAPTER_REPAINT;
     r->known = in->known;
-    if (in->known && r->is_by_levels) return ERR_OK;
-    if (in->known)
+    if (in->known && !r->is_by_levels)
         return FAIL(f, ERR_UNSUPPORTED, "%.100s cannot be told latents: it %s", e->caps.name,
                     adapter_name(e->adapter));
     TRY(adapter_check(e->adapter, needs, e->caps.name, f));
+    TRY(engine_adapt_check(&in->canvas, in->given, in->is_loop, f));
+    if (in->known) return ERR_OK;
     if (e->adapter == ADAPTER_SOURCE && window_count(&r->plan) > 1)
         return FAIL(f, ERR_LIMIT, "%.100s edits %d frames at most", e->caps.name,
                     grid_pixel_frames(&e->grid, e->caps.window_latents));

@@ -13,6 +13,7 @@ enum rng_stream {
     RNG_STREAM_LATENT = 1, /* where a run begins */
     RNG_STREAM_RENOISE,    /* what a distilled model gets anew after each step */
     RNG_STREAM_EDIT,       /* what FlowEdit puts on the source at each step */
+    RNG_STREAM_FRONT,      /* of frames in front of a clip: step 0 as LATENT, 1 + i as RENOISE */
 };
 
 uint64_t rng_stream_at(enum rng_stream stream, int step);

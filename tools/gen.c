@@ -211,14 +211,15 @@ static enum err render(struct gen *g, struct fail *f) {
     const struct gen_flags *o = &g->flags;
     struct engine_words words, old;
     struct engine_edit edit = {.old = &old, .old_guidance = 1.5};
-    bool has_given = g->given.given.n_spans > 0;
+    const struct engine_given *given = &g->given.given;
+    bool has_given = given->n_spans > 0 || given->guide || given->n_references > 0;
     TRY(gen_flags_int(&edit.n_max, "--flowedit-steps", o->flowedit_steps, 1, LIMIT_STEPS_MAX, f));
     TRY(gen_flags_real(&edit.old_guidance, "--flowedit-guidance", o->flowedit_guidance,
                        LIMIT_GUIDANCE_MAX, f));
     TRY(engine_encode_text(g->engine, &words, o->prompt, o->negative, f));
     if (o->flowedit) TRY(engine_encode_text(g->engine, &old, o->flowedit, o->negative, f));
     struct engine_render_in in = {.canvas = g->canvas,
-                                  .given = has_given ? &g->given.given : NULL,
+                                  .given = has_given ? given : NULL,
                                   .words = &words,
                                   .params = g->params,
                                   .is_loop = o->is_loop && !o->video,

@@ -41,6 +41,8 @@ static const struct flag {
     {"--place", AT(place), VALUE, "  WIDTHxHEIGHT+X+Y of it on the canvas, the rest is made"},
     {"--flowedit", AT(flowedit), VALUE,
      "  the words for it as it is; --prompt for what it becomes"},
+    {"--control", AT(control), VALUE, "a clip of depth, lines or poses to follow (VACE)"},
+    {"--reference", AT(reference), LIST, "a picture of what shall be in it (VACE); may come again"},
     {"--seconds", AT(seconds), VALUE, "new time for --extend, --connect, --loop (2)"},
     {"--context", AT(context), VALUE, "latent frames of a clip that the new part is told"},
     {"--mask-strength", AT(edit_strength), VALUE, "0..1, how freely the masked part is made (1)"},
@@ -62,7 +64,7 @@ static const struct flag {
     {"--lora-late", AT(loras_late), VALUE, "the same, to the second one of two"},
     {"--cache", AT(cache), VALUE, "where encoded prompts are kept (~/.cache/misora), or none"},
     {"--precision", AT(precision), VALUE, "auto, f32, bf16 or int8"},
-    {"--device", AT(device), VALUE, "cpu or ref"},
+    {"--device", AT(device), VALUE, "cpu, cuda, cuda:N or ref"},
     {"--threads", AT(threads), VALUE, "0 = all cores"},
 };
 

@@ -22,8 +22,8 @@ struct gen_flags {
     const char *model, *prompt, *negative, *output, *size, *frames, *fps, *seed;
     const char *image, *last_image, *video, *extend, *seconds, *connect, *strength, *refine;
     const char *mask, *edit_strength, *place, *flowedit, *flowedit_steps, *flowedit_guidance;
-    const char *context;
-    struct gen_flags_list keyframe;
+    const char *context, *control;
+    struct gen_flags_list keyframe, reference;
     bool is_loop;
     const char *solver, *steps, *sigmas, *shift, *guidance, *guidance_2, *interval, *zero_star;
     const char *preview, *taehv, *block_cache, *cache, *loras, *loras_late, *precision, *device,

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "common/base/mem.h"
 #include "common/base/str.h"
 #include "common/decode.h"
+#include "engine/adapter.h"
 
 enum { PATH_BYTES_MAX = 1024 };
 
@@ -19,21 +21,40 @@ void gen_given_free(struct gen_given *g) {
     for (int i = 0; i < TASK_ASSETS_MAX; i++)
         mem_free(g->frames[i]);
     mem_free(g->mask);
+    mem_free((void *)(uintptr_t)g->guide.rgb);
+    for (int i = 0; i < ENGINE_REFERENCES_MAX; i++)
+        mem_free((void *)(uintptr_t)g->reference[i].rgb);
     memset(g, 0, sizeof *g);
 }
 
+/* The largest size of a picture's own shape that the canvas holds, and no larger than it is. */
+static void shrink_to_fit(struct decode_request *request, const struct decode_facts *facts,
+                          const struct canvas *canvas) {
+    double wide = (double)canvas->width / facts->width;
+    double tall = (double)canvas->height / facts->height;
+    double scale = wide < tall ? wide : tall;
+    if (scale > 1) scale = 1;
+    request->width = (int)fmax(1, facts->width * scale);
+    request->height = (int)fmax(1, facts->height * scale);
+}
+
 /* Files go through the decoder in its jail, as the worker reads them. What is wrong with one is
- * said with its name, and what was changed to fit too. */
+ * said with its name, and what was changed to fit too. With `within`, the size of the frames is
+ * that of the file, or what fits. */
 static enum err read_file(struct decode_clip *out, const char *path, struct decode_request *request,
-                          struct fail *f) {
+                          const struct canvas *within, struct fail *f) {
     char program[PATH_BYTES_MAX];
     struct fail why = {0};
+    struct decode_facts facts;
+    enum err rc = ERR_OK;
     decode_find_program(program, sizeof program);
     request->program = program;
     request->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (request->fd < 0)
         return FAIL(f, ERR_MEDIA, "%.160s cannot be opened: %s", path, strerror(errno));
-    enum err rc = decode_clip(out, request, CLIP_BYTES_MAX, &why);
+    if (within) rc = decode_probe(&facts, request, &why);
+    if (within && rc == ERR_OK) shrink_to_fit(request, &facts, within);
+    if (rc == ERR_OK) rc = decode_clip(out, request, CLIP_BYTES_MAX, &why);
     close(request->fd);
     if (rc != ERR_OK) return FAIL(f, rc, "%.100s: %.140s", path, why.text);
     for (int i = 0; i < out->facts.n_warnings; i++)
@@ -46,7 +67,7 @@ static enum err read_picture(uint8_t **out, const char *path, const struct canva
     struct decode_clip clip;
     struct decode_request request = {
         .width = size->width, .height = size->height, .kind = DECODE_IMAGE};
-    enum err rc = read_file(&clip, path, &request, f);
+    enum err rc = read_file(&clip, path, &request, NULL, f);
     if (rc == ERR_OK) *out = clip.rgb;
     return rc;
 }
@@ -68,7 +89,7 @@ static enum err add_video(struct gen_given *g, const char *path, const struct ca
                                      .kind = DECODE_VIDEO,
                                      .fps = fps,
                                      .n_max = LIMIT_FRAMES_MAX};
-    enum err rc = read_file(&clip, path, &request, f);
+    enum err rc = read_file(&clip, path, &request, NULL, f);
     if (rc != ERR_OK) return rc;
     g->frames[g->ask.n_assets] = clip.rgb;
     g->ask.asset[g->ask.n_assets++] = (struct task_asset){clip.n_frames, 0};
@@ -239,12 +260,50 @@ out:
     return rc;
 }
 
+static enum err need(const struct engine_caps *caps, unsigned what, const char *flag,
+                     struct fail *f) {
+    if (caps->can & what) return ERR_OK;
+    return FAIL(f, ERR_UNSUPPORTED, "%s: %.60s cannot be told that; it %s", flag, caps->name,
+                caps->adapter);
+}
+
+/* What a control branch is told beside frames: a clip to follow, as long as what is made, and
+ * pictures of their own shapes. */
+static enum err read_control(struct gen_given *g, const struct canvas *canvas,
+                             const struct gen_flags *o, const struct engine_caps *caps,
+                             struct fail *f) {
+    enum err rc = ERR_OK;
+    struct decode_clip clip;
+    struct decode_request request = {.width = canvas->width,
+                                     .height = canvas->height,
+                                     .kind = DECODE_VIDEO,
+                                     .fps = caps->fps,
+                                     .n_max = canvas->n_frames};
+    if (o->control) {
+        TRY(need(caps, ADAPTER_GUIDE, "--control", f));
+        TRY(read_file(&clip, o->control, &request, NULL, f));
+        g->guide = (struct engine_clip){clip.rgb, {clip.n_frames, canvas->width, canvas->height}};
+        g->given.guide = &g->guide;
+    }
+    for (int i = 0; i < o->reference.n; i++) {
+        request = (struct decode_request){.kind = DECODE_IMAGE};
+        TRY(need(caps, ADAPTER_REFERENCE, "--reference", f));
+        TRY(read_file(&clip, o->reference.value[i], &request, canvas, f));
+        g->reference[i] = (struct engine_clip){clip.rgb, {1, request.width, request.height}};
+        g->given.n_references++;
+    }
+    g->given.reference = g->reference;
+out:
+    return rc;
+}
+
 enum err gen_given_make(struct gen_given *g, struct canvas *canvas, const struct gen_flags *o,
                         const struct engine_caps *caps, struct fail *f) {
     enum err rc = ERR_OK;
     TRY(read_assets(g, canvas, o, caps, f));
     TRY(make_region(g, canvas, o, f));
     TRY(make_plan(g, canvas, o, caps, f));
+    TRY(read_control(g, canvas, o, caps, f));
     g->given.n_spans = g->plan.n_spans;
     g->given.span = g->span;
 out:

@@ -11,7 +11,8 @@ struct gen_given {
     uint8_t *frames[TASK_ASSETS_MAX]; /* of each asset, of the size of the canvas */
     uint8_t *mask;
     struct engine_span span[TASK_ASSETS_MAX];
-    struct engine_given given; /* what the engine is told */
+    struct engine_clip guide, reference[ENGINE_REFERENCES_MAX]; /* rgb is owned */
+    struct engine_given given;                                  /* what the engine is told */
 };
 
 /* canvas: width and height are asked, n_frames is the length that is asked and becomes that of the

@@ -43,6 +43,7 @@ IMAGE_ROWS = 5
 VACE = dict(BASE, num_layers=3, vace_layers=[0, 2], vace_in_channels=12)
 SCALES = [0.5, 1.25]
 LORA_RANK = 3
+STREAM_FRONT = 4  # noise of frames in front of a clip (engine/rng.h)
 
 
 def words(config, g):
@@ -350,6 +351,14 @@ def dump_pipelines():
         video[i], mask[i] = np.roll(pixels, 3 * i, 1) / 255, 0
         video[i, 16:40, 24:72], mask[i, 16:40, 24:72] = 0.5, 1
     io["vace_region"] = last(pipe(video=video[None], mask=mask[None], **options).frames)
+    for i in range(s["frames"]):  # a clip to follow, but for a head of five frames
+        video[i], mask[i] = np.roll(pixels if i < 5 else 255 - pixels, 3 * i, 1) / 255, i >= 5
+    io["vace_guide"] = last(pipe(video=video[None], mask=mask[None], **options).frames)
+    front = whole.normals(whole.SEED, STREAM_FRONT, 2 * h * w * c.z_dim).view(2, h, w, c.z_dim)
+    options["latents"] = torch.cat([front, noise]).permute(3, 0, 1, 2)[None]
+    small = Image.fromarray(np.ascontiguousarray(pixels[::2, ::4]))  # half as high: white beside it
+    video[:], mask[:] = 0.5, 1
+    io["vace_references"] = last(pipe(video=video[None], mask=mask[None], reference_images=[[first, small]], **options).frames[:, :, 2:])
     for name, v in io.items():
         print(f"pipelines {name}: sd {v.std():.3f}")
     write("pipelines", io)

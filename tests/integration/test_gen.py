@@ -151,6 +151,43 @@ def test_a_clip_is_worked_on(tmp_path, clip, flags, said):
     assert sorted(os.listdir(tmp_path)) == ["p.png", "x.mp4"]
 
 
+@pytest.fixture(scope="module")
+def vace(tmp_path_factory):
+    """A mini model with a control branch: random weights, as in the goldens."""
+    folder = tmp_path_factory.mktemp("vace")
+    golden = ROOT / "tests/golden"
+    for part in ("scheduler", "text_encoder", "tokenizer", "vae"):
+        (folder / part).symlink_to(golden / "mini" / part)
+    (folder / "transformer").symlink_to(golden / "pipelines/vace")
+    (folder / "model_index.json").write_text("{}")
+    return folder
+
+
+def test_clips_to_follow_and_pictures_for_reference(tmp_path, clip, vace):
+    (tmp_path / "p.png").write_bytes(picture.png(40, 100))
+    flags = {"plain": [], "control": ["--control", clip], "reference": ["--reference", tmp_path / "p.png"] * 2,
+             "all": ["--control", clip, "--reference", tmp_path / "p.png", "--image", tmp_path / "p.png"]}
+    made = {}
+    for name, more in flags.items():
+        out = tmp_path / (name + ".mp4")
+        r = gen("--prompt", "a red ball", "--model", vace, "-o", out, "--size", "64x64", "--frames", 9, "--steps", 1, *more)
+        assert r.returncode == 0 and "64 x 64, 9 frames" in r.stderr, r.stderr
+        made[name] = out.read_bytes()
+    assert len(set(made.values())) == 4
+    out = tmp_path / "x.mp4"
+    for more, code, part in ((["--frames", 33, "--control", clip], USAGE, "the clip to follow has"),
+                             (["--loop", "--frames", 9, "--reference", tmp_path / "p.png"], USAGE, "a loop has no place"),
+                             (["--control", tmp_path / "p.png"], DATA, "p.png"),
+                             (["--reference", clip], DATA, "a.mp4"),
+                             (["--reference", tmp_path / "p.png"] * 9, USAGE, "more than 8 times")):
+        r = gen("--prompt", "a", "--model", vace, "-o", out, "--size", "64x64", "--steps", 1, *more)
+        assert r.returncode == code and part in r.stderr, r.stderr
+    for flag, file in (("--control", clip), ("--reference", tmp_path / "p.png")):
+        r = gen("--prompt", "a", "-o", out, flag, file)
+        assert r.returncode == DATA and f"{flag}: misora-tiny cannot be told that; it is told a timestep per token" in r.stderr, r.stderr
+    assert not out.exists()
+
+
 def test_one_thing_is_done_with_a_clip(tmp_path, clip):
     for flags in ([], ["--loop", "--strength", "0.5"]):
         r = gen("--prompt", "a", "--video", clip, "-o", tmp_path / "x.mp4", *flags)

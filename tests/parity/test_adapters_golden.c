@@ -151,10 +151,105 @@ static void a_control_volume_of_a_region_equals_the_pipeline(void) {
     mem_free(rgb);
 }
 
+/* Given frames count where there are some; the rest follows the clip. */
+static void a_clip_to_follow_equals_the_pipeline(void) {
+    uint8_t *rgb = mem_take(2 * FRAMES * FRAME, 1);
+    for (int i = 0; i < FRAMES; i++) {
+        paint(rgb + i * FRAME, 3 * i, false);
+        paint(rgb + (FRAMES + i) * FRAME, 3 * i, true);
+    }
+    struct engine_span span = span_of(rgb, 5, 0);
+    struct engine_clip guide = {rgb + FRAMES * FRAME, {FRAMES, WIDTH, HEIGHT}};
+    check("vace", "vace_guide",
+          &(struct engine_given){.n_spans = 1, .span = &span, .guide = &guide});
+    mem_free(rgb);
+}
+
+static void pictures_for_reference_equal_the_pipeline(void) {
+    enum { W = WIDTH / 4, H = HEIGHT / 2 };
+    uint8_t *rgb = mem_take(FRAME, 1), *small = mem_take(W * H, 3);
+    paint(rgb, 0, false);
+    for (int i = 0; i < W * H; i++)
+        memcpy(small + 3 * i, rgb + (i / W * 2 * WIDTH + i % W * 4) * 3, 3);
+    struct engine_clip reference[] = {{rgb, {1, WIDTH, HEIGHT}}, {small, {1, W, H}}};
+    check("vace", "vace_references",
+          &(struct engine_given){.n_references = 2, .reference = reference});
+    mem_free(small);
+    mem_free(rgb);
+}
+
+/* A clip of three windows, each told its stretch of the guide and the same picture. */
+struct seen {
+    int n;
+    uint64_t sum; /* of the bytes of the last frame */
+};
+
+static enum err on_frame(void *ctx, int index, const uint8_t *rgb, struct fail *f) {
+    struct seen *s = ctx;
+    (void)f;
+    CHECK_INT(index, s->n++);
+    s->sum = 0;
+    for (int i = 0; i < FRAME; i++)
+        s->sum += rgb[i];
+    return ERR_OK;
+}
+
+static enum err render(struct engine *e, const struct engine_given *given, struct seen *s,
+                       struct fail *f) {
+    enum err rc = ERR_OK;
+    struct engine_words words;
+    struct engine_render_in in = {.canvas = {21, WIDTH, HEIGHT},
+                                  .given = given,
+                                  .words = &words,
+                                  .params = {.n_steps = 1, .guidance = 1}};
+    *s = (struct seen){0};
+    TRY(engine_encode_text(e, &words, prompt, negative, f));
+    TRY(engine_render(e, &in, on_frame, s, f));
+out:
+    engine_job_end(e);
+    return rc;
+}
+
+/* The guide counts in the last window too; failed allocations are answers. */
+static void windows_are_told_their_stretch_of_a_guide(void) {
+    struct engine *e = NULL;
+    struct fail f = {0};
+    struct seen a, b;
+    uint8_t *rgb = mem_take(21 * FRAME, 1);
+    make_folder("vace");
+    struct engine_opts o = {.n_threads = 2, .precision = PRECISION_F32};
+    CHECK_OK(engine_open(&e, folder, &o, &f), &f);
+    e->caps.window_latents = 3;
+    e->caps.overlap_latents = 1;
+    struct engine_clip guide = {rgb, {21, WIDTH, HEIGHT}}, picture = {rgb, {1, WIDTH, HEIGHT}};
+    struct engine_given given = {.guide = &guide, .n_references = 1, .reference = &picture};
+    CHECK_OK(render(e, &given, &a, &f), &f);
+    CHECK_INT(a.n, 21);
+    memset(rgb + 15 * FRAME, 200, 6 * FRAME);
+    CHECK_OK(render(e, &given, &b, &f), &f);
+    CHECK(a.sum != b.sum);
+    enum err rc = ERR_NOMEM;
+    for (int64_t nth = 1; rc != ERR_OK && nth < 10000; nth += 1 + nth / 4) {
+        mem_fail_nth(nth);
+        rc = render(e, &given, &b, &f);
+        mem_fail_nth(0);
+        CHECK(rc == ERR_OK || rc == ERR_NOMEM);
+    }
+    CHECK_INT(rc, ERR_OK);
+    guide.size.n_frames = 20;
+    CHECK_INT(render(e, &given, &b, &f), ERR_INPUT);
+    CHECK_HAS(f.text, "the clip to follow has 20 frames, 21 are to be made");
+    engine_close(e);
+    mem_free(rgb);
+}
+
 static const struct test tests[] = {
     TEST(a_first_picture_equals_the_pipeline),
     TEST(a_first_and_a_last_picture_equal_the_pipeline),
     TEST(a_control_volume_of_a_head_equals_the_pipeline),
     TEST(a_control_volume_of_a_region_equals_the_pipeline),
+    TEST(a_clip_to_follow_equals_the_pipeline),
+    TEST(pictures_for_reference_equal_the_pipeline),
+    TEST(windows_are_told_their_stretch_of_a_guide),
 };
 TEST_MAIN(tests)

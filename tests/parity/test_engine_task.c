@@ -439,6 +439,15 @@ static void what_cannot_be_told_is_refused_in_words(void) {
     in.given = &given;
     CHECK_OK(render(e, &s, &in, &f), &f);
     CHECK_HAS(s.said, "painted over");
+    given.guide = &(struct engine_clip){clip, s.canvas};
+    CHECK_INT(render(e, &s, &in, &f), ERR_UNSUPPORTED);
+    CHECK_HAS(f.text, "from a clip to follow: it has what is known painted over");
+    given.guide = NULL;
+    given.reference = &span.clip;
+    given.n_references = 1;
+    CHECK_INT(render(e, &s, &in, &f), ERR_UNSUPPORTED);
+    CHECK_HAS(f.text, "from pictures for reference");
+    given.n_references = 0;
     span.clip.size.width = 32;
     CHECK_INT(render(e, &s, &in, &f), ERR_INPUT);
     CHECK_HAS(f.text, "given frames of 32 x 64 for a canvas of 64 x 64");
