@@ -93,7 +93,8 @@ static bool decide_late(const struct dit *d, enum dit_late late) {
     double width = dit_config_width(&d->config);
     double n = (2.0 + (d->caps.image_dim ? 2 : 0)) * (d->config.n_layers + d->caps.n_vace);
     if (late == DIT_LATE_BY_SIZE)
-        return n * width * width * (double)tensor_dtype_bytes(device_activation(d->dev)) >=
+        return device_is_host(d->dev) &&
+               n * width * width * (double)tensor_dtype_bytes(device_activation(d->dev)) >=
                late_from_bytes;
     return late == DIT_LATE_ALWAYS;
 }

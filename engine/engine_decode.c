@@ -64,6 +64,7 @@ static enum err hand_on(struct engine_decode_stream *d, const struct tensor *fra
     int64_t frame_bytes = tensor_count(&packed) / frames->dim[0];
     TRY(op_pack_rgb(&e->dev, &packed, frames, f));
     op_download(&e->dev, d->rgb, &packed);
+    TRY(op_check(&e->dev, f));
     for (int64_t i = 0; i < frames->dim[0]; i++)
         TRY(d->each(d->ctx, d->n_done++, d->rgb + i * frame_bytes, f));
     engine_tell(e, ENGINE_PHASE_DECODE, d->n_done, d->n_total, d->started_ns);

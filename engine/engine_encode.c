@@ -67,6 +67,7 @@ enum err engine_encode(struct engine *e, float *out, const struct engine_encode_
     TRY(encode(e, &encoded, &c, f));
     struct tensor wanted = tensor_rows(&encoded, in->n_skip, in->L - in->n_skip);
     op_download(&e->dev, out, &wanted);
+    TRY(op_check(&e->dev, f));
     engine_tell(e, ENGINE_PHASE_ENCODE, n_frames, n_frames, c.started_ns);
 out:
     mem_free(c.host);

@@ -36,7 +36,7 @@ static enum err load(struct engine *e, int which, struct fail *f) {
     double need;
     TRY(engine_folder_part(&e->folder, path, parts[which], f));
     TRY(room_weights_bytes(&need, path, "diffusion_pytorch_model", e->dev.precision, f));
-    TRY(room_check(need, room_free_bytes(), path, f));
+    TRY(room_check(need, room_free_on(&e->dev), path, f));
     pool_make(&x->pool[which], &e->dev, EXPERT_BLOCK_BYTES, pool_max_bytes);
     TRY(dit_open(&fresh, &e->dev, &x->pool[which], path, &o, f));
     if (which > 0) TRY(check_pair(e, x->dit[0], fresh, f));
@@ -64,7 +64,7 @@ enum err engine_expert_open(struct engine *e, const struct engine_opts *o, struc
     if (!is_pair) return ERR_OK;
     double both = (double)x->pool[0].total_bytes + (double)e->job_budget.max_bytes;
     x->stays = o->experts == ENGINE_EXPERTS_BOTH ||
-               (o->experts == ENGINE_EXPERTS_AUTO && both < room_free_bytes());
+               (o->experts == ENGINE_EXPERTS_AUTO && both < room_free_on(&e->dev));
     engine_say(e, "engine.experts", x->stays ? "both stay loaded" : "one at a time");
     if (x->stays) TRY(load(e, 1, f));
 out:

@@ -69,6 +69,7 @@ static enum err encode(struct engine *e, struct words *const *texts, int n, stru
     for (int i = 0; i < n; first += ids[i++].n) {
         struct tensor part = tensor_rows(&rows, first, ids[i].n);
         op_download(&e->dev, texts[i]->rows->data, &part);
+        TRY(op_check(&e->dev, f));
         TRY(check_rows(e, texts[i]->rows, f));
     }
 out:

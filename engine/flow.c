@@ -118,6 +118,7 @@ static enum err forward(struct flow *fl, float *v, const struct flow_expert *e,
     if (fl->in.cache > 0) in.cache = &fl->cache[text != e->words];
     TRY(dit_forward(e->dit, &fl->velocity, &in, fl->step, f));
     download(fl, v, roll);
+    TRY(op_check(fl->dev, f));
 out:
     return rc;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/base/assert.h"
+#include "engine/op.h"
 #include "engine/safetensors.h"
 
 static double available_bytes(void) {
@@ -31,6 +32,10 @@ double room_free_bytes(void) {
     double left = limit - read_bytes("/sys/fs/cgroup/memory.current");
     if (limit > 0 && left > 0 && left < room) room = left;
     return room;
+}
+
+double room_free_on(struct device *dev) {
+    return dev->ops->free_bytes ? dev->ops->free_bytes(dev) : room_free_bytes();
 }
 
 /* Matrices are packed in the precision of the products; int8 keeps some of them in bf16. */

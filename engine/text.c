@@ -124,7 +124,7 @@ static enum err check_room(const struct text *t, struct fail *f) {
     for (int i = 0; i < file->n_entries; i++)
         if (&file->entry[i] != t->table_entry)
             n += (int64_t)(file->entry[i].bytes / tensor_dtype_bytes(file->entry[i].dtype));
-    return room_check((double)(n * each), room_free_bytes(), t->weights.folder, f);
+    return room_check((double)(n * each), room_free_on(t->dev), t->weights.folder, f);
 }
 
 static enum err map_files(struct text *t, struct fail *f) {
@@ -287,6 +287,7 @@ struct scratch {
     struct tensor gate, up;      /* [n,d_ff] */
     struct tensor bias;          /* [heads,n,n] of the longest text, on the device */
     float *host_bias;
+    struct pool *pool;
 };
 
 static enum err take_scratch(const struct text *t, struct scratch *s, int64_t n, struct pool *pool,
@@ -381,6 +382,22 @@ out:
     return rc;
 }
 
+/* The layer with matrices that the device can read: what is mapped is copied to one that has a
+ * memory of its own. */
+static enum err bring(struct text *t, struct text_layer *out, const struct text_layer *l,
+                      struct pool *pool, struct fail *f) {
+    enum err rc = ERR_OK;
+    *out = *l;
+    for (int i = 0; t->map && !device_is_host(t->dev) && i < COUNT_OF(matrix_rows); i++) {
+        struct tensor *m = matrix_at(out, i);
+        const void *mapped = m->data;
+        TRY(pool_take(pool, m, m->dtype, m->n_dims, m->dim, f));
+        op_upload(t->dev, m, mapped);
+    }
+out:
+    return rc;
+}
+
 /* What a layer will need is asked for, or what it has used goes. */
 static void advise(struct text *t, int layer, void (*how)(const void *p, size_t n)) {
     for (int i = 0; t->map && layer < t->config.n_layers && i < COUNT_OF(matrix_rows); i++) {
@@ -406,7 +423,11 @@ static enum err run_layers(struct text *t, struct tensor *x, struct scratch *s, 
     for (int i = 0; i < t->config.n_layers; i++) {
         advise(t, i + 1, mapped_expect);
         if (t->on_layer) TRY(t->on_layer(t->ctx, i, f));
-        rc = run_layer(t, &t->layer[i], x, s, f);
+        struct pool_mark mark = pool_mark(s->pool);
+        struct text_layer layer;
+        rc = bring(t, &layer, &t->layer[i], s->pool, f);
+        if (rc == ERR_OK) rc = run_layer(t, &layer, x, s, f);
+        pool_rewind(s->pool, mark);
         advise(t, i, mapped_forget);
         TRY(rc);
     }
@@ -419,7 +440,7 @@ enum err text_encode(struct text *t, struct tensor *out, const struct text_ids *
     enum err rc = ERR_OK;
     struct pool_mark mark = pool_mark(pool);
     struct norm_opts norm = {.kind = NORM_RMS, .eps = (float)t->config.eps, .w = &t->final_norm};
-    struct scratch s = {.texts = texts, .n_texts = n_texts};
+    struct scratch s = {.texts = texts, .n_texts = n_texts, .pool = pool};
     int64_t n = 0;
     struct tensor x;
 

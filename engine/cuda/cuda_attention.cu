@@ -1,8 +1,8 @@
 #include "engine/cuda/cuda_attention.h"
 
-#include "engine/cuda/cuda_blas.h"
 #include "engine/cuda/cuda_flash.h"
 #include "engine/cuda/cuda_own.h"
+#include "engine/cuda/cuda_product.h"
 
 enum { LOGIT_BYTES = 64 << 20, THREADS = 256, WARP = 32 };
 
@@ -60,14 +60,6 @@ struct wide {
     void *weight;
 };
 
-static enum err product(struct wide *w, struct cuda_product *p, struct fail *f) {
-    enum err rc = cuda_blas_product(w->c, p, f);
-    if (rc == ERR_UNSUPPORTED)
-        return FAIL(f, ERR_UNSUPPORTED, "cuBLASLt has no kernel for heads of %lld channels",
-                    (long long)w->D);
-    return rc;
-}
-
 /* n queries from `first` on of the head whose columns begin at `column`. */
 static enum err attend(struct wide *w, int64_t column, int64_t first, int64_t n, struct softmax s,
                        struct fail *f) {
@@ -79,7 +71,7 @@ static enum err attend(struct wide *w, int64_t column, int64_t first, int64_t n,
     p.out = w->logit, p.out_stride = w->nk;
     p.type = w->type, p.out_type = DTYPE_F32;
     p.scale = w->scale;
-    enum err rc = product(w, &p, f);
+    enum err rc = cuda_product_run(w->c, &p, f);
     if (rc != ERR_OK) return rc;
     if (w->type == DTYPE_BF16)
         cuda_run(w->c, "softmax", softmax_rows<struct bf16>, n, THREADS, 0,
@@ -95,7 +87,7 @@ static enum err attend(struct wide *w, int64_t column, int64_t first, int64_t n,
     r.type = r.out_type = w->type;
     r.is_turned = true;
     r.scale = 1;
-    return product(w, &r, f);
+    return cuda_product_run(w->c, &r, f);
 }
 
 static enum err take_scratch(struct wide *w, struct fail *f) {

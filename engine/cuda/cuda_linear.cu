@@ -1,7 +1,7 @@
 #include "engine/cuda/cuda_linear.h"
 
-#include "engine/cuda/cuda_blas.h"
 #include "engine/cuda/cuda_own.h"
+#include "engine/cuda/cuda_product.h"
 
 /* Sums that wait for gate and residual: so few rows at a time that they stay in the second-level
  * cache, so many that the product still fills the device. */
@@ -47,29 +47,6 @@ static __global__ void finish_quads(float *out, struct finish o) {
     *(float4 *)(out + i) = to;
 }
 
-/* For shapes that the library has no kernel for: one thread a result. */
-template <class O, class X>
-static __global__ void product_plain(O *out, const X *x, const X *w, int64_t n, int64_t n_out,
-                                     int64_t K) {
-    int64_t i = cuda_at();
-    if (i >= n) return;
-    const X *px = x + i / n_out * K, *pw = w + i % n_out * K;
-    float sum = 0;
-    for (int64_t k = 0; k < K; k++)
-        sum += cuda_get(px[k]) * cuda_get(pw[k]);
-    cuda_set(out + i, sum);
-}
-
-template <class O> static void plain_to(struct cuda *c, O *out, const struct cuda_product *p) {
-    int64_t n = p->N * p->O;
-    if (p->type == DTYPE_BF16)
-        cuda_each(c, "product", product_plain<O, struct bf16>, n, out, (const struct bf16 *)p->x,
-                  (const struct bf16 *)p->w, n, p->O, p->K);
-    else
-        cuda_each(c, "product", product_plain<O, float>, n, out, (const float *)p->x,
-                  (const float *)p->w, n, p->O, p->K);
-}
-
 /* In the type of the product: x or a copy of it. */
 static const void *in_type(struct cuda *c, const struct tensor *t, enum dtype type,
                            enum cuda_scratch which, struct fail *f) {
@@ -112,19 +89,12 @@ static enum err store(struct cuda *c, struct tensor *out, struct cuda_product *p
         p->b = in_type(c, &bias, out->dtype, CUDA_SCRATCH_B, f);
         if (!p->b) return ERR_NOMEM;
     }
-    enum err rc = cuda_blas_product(c, p, f);
-    if (rc == ERR_OK && (p->has_gelu || o->act == ACT_NONE)) return ERR_OK;
-    if (rc == ERR_UNSUPPORTED) {
-        cuda_say_plain(c, "a product has no kernel in cuBLASLt; the plain one is slow");
-        cuda_typed(out, [&](auto *to) { plain_to(c, to, p); });
-    } else if (rc != ERR_OK) {
-        return rc;
-    }
-    if (e.b || e.act != ACT_NONE)
+    enum err rc = cuda_product_run(c, p, f);
+    if (rc == ERR_OK && !p->has_gelu && o->act != ACT_NONE)
         cuda_typed(out, [&](auto *to) {
             cuda_each(c, "linear", finish<std::remove_pointer_t<decltype(to)>>, e.n, to, e);
         });
-    return ERR_OK;
+    return rc;
 }
 
 static bool is_wide(const void *p) {
@@ -159,13 +129,8 @@ static enum err add(struct cuda *c, struct tensor *out, struct cuda_product *p,
     for (int64_t first = 0; first < N; first += step) {
         p->N = N - first < step ? N - first : step;
         p->x = x + (size_t)(first * p->K) * each;
-        enum err rc = cuda_blas_product(c, p, f);
-        if (rc == ERR_UNSUPPORTED) {
-            cuda_say_plain(c, "a product has no kernel in cuBLASLt; the plain one is slow");
-            plain_to(c, sum, p);
-        } else if (rc != ERR_OK) {
-            return rc;
-        }
+        enum err rc = cuda_product_run(c, p, f);
+        if (rc != ERR_OK) return rc;
         add_rows(c, out, sum, first, p->N, finish_of(out, o));
     }
     return ERR_OK;
