@@ -40,16 +40,27 @@ static void words_bf16(uint32_t *to, const float *row, int64_t n) {
     if (i < n) to[i / 2] = half_to_bf16(row[i]);
 }
 
+/* The nearest whole number, ties to even, of |v| < 2^22: the sum has no bits for a fraction. A loop
+ * of these is done a vector at a time, one of lrintf() is not. */
+static int32_t nearest(float v) {
+    const float shift = 0x1.8p23f;
+    float sum = v + shift;
+    int32_t bits, base;
+    memcpy(&bits, &sum, sizeof bits);
+    memcpy(&base, &shift, sizeof base);
+    return bits - base;
+}
+
 static void words_i8(uint32_t *to, const float *row, int64_t n, float scale, int32_t *total) {
-    for (int64_t i = 0; i < n; i += 4) {
-        uint32_t word = 0;
-        for (int64_t j = 0; j < 4 && i + j < n; j++) {
-            int32_t level = (int32_t)lrintf(row[i + j] / scale);
-            *total += level;
-            word |= (uint32_t)(uint8_t)level << 8 * j;
-        }
-        to[i / 4] = word;
+    int8_t level[PACK_WORDS * 4] = {0};
+    int32_t sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t l = nearest(row[i] / scale);
+        level[i] = (int8_t)l;
+        sum += l;
     }
+    memcpy(to, level, (size_t)cpu_gemm_pack_up(n, 4));
+    *total += sum;
 }
 
 /* Rows of i8 weights are symmetric: w = scale * i8, the largest is 127. */
