@@ -2,7 +2,8 @@
  * took. tests/bench/bench.py asks, in turns with its peers.
  *
  *   bench_engine PART --model DIR [--size WxH] [--frames N] [--rows N] [--steps N]
- *                [--precision auto|f32|bf16|int8] [--isa base|avx2|avx512|avx512bf16] [--threads N]
+ *                [--device cpu|cuda|cuda:N] [--precision auto|f32|bf16|int8]
+ *                [--isa base|avx2|avx512|avx512bf16] [--threads N]
  *
  * PART is dit (one forward pass), decode, encode, text (--rows tokens), clip (--steps passes and a
  * decode) or blas (the products of one block of the transformer by OpenBLAS). Commands come by
@@ -32,7 +33,7 @@ static const size_t block_bytes = 16 << 20, weight_block_bytes = 256 << 20,
                     pool_max_bytes = (size_t)1 << 40;
 
 struct opts {
-    const char *part, *model, *size, *frames, *rows, *steps, *precision, *isa, *threads;
+    const char *part, *model, *size, *frames, *rows, *steps, *precision, *isa, *threads, *device;
 };
 
 static const struct flag {
@@ -43,6 +44,7 @@ static const struct flag {
     {"--frames", offsetof(struct opts, frames)}, {"--rows", offsetof(struct opts, rows)},
     {"--steps", offsetof(struct opts, steps)},   {"--precision", offsetof(struct opts, precision)},
     {"--isa", offsetof(struct opts, isa)},       {"--threads", offsetof(struct opts, threads)},
+    {"--device", offsetof(struct opts, device)},
 };
 
 struct bench {
@@ -89,7 +91,7 @@ static enum err open_device(struct bench *b, struct fail *f) {
     enum err rc = ERR_OK;
     struct device_opts o = {.n_threads = number(b->opts.threads, 0), .isa = b->opts.isa};
     if (b->opts.precision) TRY(device_precision_parse(&o.precision, b->opts.precision, f));
-    TRY(device_open(&b->dev, "cpu", &o, f));
+    TRY(device_open(&b->dev, b->opts.device ? b->opts.device : "cpu", &o, f));
     pool_make(&b->process, &b->dev, weight_block_bytes, pool_max_bytes);
     pool_make(&b->job, &b->dev, block_bytes, pool_max_bytes);
     pool_make(&b->step, &b->dev, block_bytes, pool_max_bytes);
@@ -297,12 +299,22 @@ static void say_run(struct bench *b, double wall, double cpu, int64_t n_allocs) 
     printf("}}\n");
 }
 
+/* A device may still be at it: one number is fetched. */
+static enum err finish(struct bench *b, struct fail *f) {
+    float first;
+    struct tensor one = tensor_1d(b->result ? b->result->data : NULL, 1);
+    if (device_is_host(&b->dev)) return ERR_OK;
+    op_download(&b->dev, &first, &one);
+    return op_check(&b->dev, f);
+}
+
 static enum err command_run(struct bench *b, struct fail *f) {
     enum err rc = ERR_OK;
     memset(b->dev.spent, 0, sizeof b->dev.spent);
     int64_t n_allocs = b->dev.n_allocs;
     double wall = clock_s(CLOCK_MONOTONIC), cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
     TRY(b->run(b, f));
+    TRY(finish(b, f));
     wall = clock_s(CLOCK_MONOTONIC) - wall;
     cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu;
     say_run(b, wall, cpu, b->dev.n_allocs - n_allocs);

@@ -2,6 +2,7 @@
  * why the model refuses it. Pictures are drawn, weights may be random: time and memory count.
  *
  *   bench_tasks --model DIR [--size WxH] [--frames N] [--steps N] [--guidance G] [--tasks a,b,..]
+ *               [--device cpu|cuda|cuda:N] [--repeat N]
  *
  * Each line of JSON is a task: seconds of its phases, frames, largest resident memory so far. */
 #include <stdio.h>
@@ -28,9 +29,9 @@ static const struct row {
 };
 
 struct bench {
-    const char *model, *tasks;
+    const char *model, *tasks, *device;
     struct canvas size;
-    int n_steps;
+    int n_steps, n_repeats; /* the last of them is warm */
     double guidance;
     struct engine *engine;
     uint8_t *asset[N_ASSETS];
@@ -49,6 +50,7 @@ static double now_s(void) {
 static bool read_opts(struct bench *b, int argc, char **argv) {
     b->size = (struct canvas){17, 256, 256};
     b->n_steps = 2;
+    b->n_repeats = 1;
     b->guidance = 1;
     b->tasks = "text,image,extend,connect";
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -63,6 +65,10 @@ static bool read_opts(struct bench *b, int argc, char **argv) {
             b->n_steps = atoi(value);
         else if (strcmp(argv[i], "--guidance") == 0)
             b->guidance = atof(value);
+        else if (strcmp(argv[i], "--device") == 0)
+            b->device = value;
+        else if (strcmp(argv[i], "--repeat") == 0)
+            b->n_repeats = atoi(value);
         else if (strcmp(argv[i], "--size") != 0 ||
                  sscanf(value, "%dx%d", &b->size.width, &b->size.height) != 2)
             return false;
@@ -174,7 +180,8 @@ out:
 
 /* A refusal in words is an answer; anything else that fails ends the run. */
 static enum err run_tasks(struct bench *b, struct fail *f) {
-    for (int i = 0; i < COUNT_OF(rows); i++) {
+    for (int n = 0; n < COUNT_OF(rows) * b->n_repeats; n++) {
+        int i = n / b->n_repeats;
         if (!strstr(b->tasks, rows[i].name)) continue;
         struct fail why = {0};
         enum err rc = run_task(b, &rows[i], &why);
@@ -199,7 +206,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: bench_tasks --model DIR [flags]\n");
         return 2;
     }
-    struct engine_opts opts = {.hooks = {.ctx = &b, .progress = on_progress, .log = on_log}};
+    struct engine_opts opts = {.device = b.device,
+                               .hooks = {.ctx = &b, .progress = on_progress, .log = on_log}};
     double start = now_s();
     TRY(engine_open(&b.engine, b.model, &opts, f));
     printf("{\"open\":\"%s\",\"seconds\":%.2f,\"adapter\":\"%s\",\"device\":\"%s\"}\n", b.model,
