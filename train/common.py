@@ -1,8 +1,14 @@
 """What every training stage shares: draws, optimiser, moving average, schedule, checkpoints, log.
 
 Every random draw of a stage is a function of (seed, step), so a run that was stopped and resumed
-sees exactly the data and noise it would have seen. Checkpoints appear whole or not at all.
+sees exactly the data and noise it would have seen. Checkpoints appear whole or not at all, and say
+what their data were; a run with other data does not resume from them. With one worker and --steps a
+run that was killed any number of times ends with the very bits of one that was not (test_resume.py).
+With more workers the order in which neighbouring updates land is theirs, and a kill may lose the
+draws that were in flight; with --seconds the rate follows the clock.
 """
+import fcntl
+import hashlib
 import json
 import math
 import os
@@ -11,6 +17,8 @@ import time
 import numpy as np
 import torch
 import torch.multiprocessing as mp
+
+import fused
 
 
 def rng_for(seed, step, stream=0):
@@ -95,10 +103,11 @@ def average(values, live, decay, n):
 
 
 class Schedule:
-    """Warm-up, constant, and a linear decay that begins on demand or at a planned time.
+    """Warm-up, constant, and a linear decay to 2 % that begins on demand or at a planned time.
 
-    Writing "decay SECONDS" into the control file starts the decay over that many seconds of
-    running time; "stop" ends the run after the current step. The decay state is checkpointed."""
+    Time is seconds of running, or steps for a run of --steps. Writing "decay N" into the control file
+    starts the decay now, over N of them; "stop" ends the run after the current step. The decay's
+    state is checkpointed."""
 
     def __init__(self, lr, warm, seconds, decay_share, control):
         self.lr, self.warm, self.seconds, self.control = lr, warm, seconds, control
@@ -131,6 +140,9 @@ def save_atomic(obj, path):
     with open(path + ".part", "rb") as f:
         os.fsync(f.fileno())
     os.replace(path + ".part", path)
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 class Log:
@@ -151,16 +163,14 @@ class Stage:
     """What a training stage must say about itself; run() does the rest.
 
     model: the module to train. is_matrix(name, p): what Muon takes. loss(step) -> (scalar to
-    minimise, dict of floats to log), a pure function of the weights and the step. Optional: refresh()
-    between log lines, report(averaged weights) -> dict at checkpoints, extra: saved with them."""
+    minimise, dict of floats to log), a pure function of the weights and the step. order: what the
+    data are a function of beside the step; a checkpoint of another order is refused, but for the
+    keys in `grows`, whose new value counts from here on. Optional: report(averaged weights) -> dict at checkpoints, extra: saved with them."""
 
-    extra, ema = {}, 0.998
+    extra, order, grows, ema, smoke_steps = {}, {}, (), 0.998, 120
 
     def is_matrix(self, name, p):
         return p.ndim == 2
-
-    def refresh(self):
-        pass
 
     def report(self, values):
         return {}
@@ -174,12 +184,34 @@ def arguments(a, seconds, lr, every):
     a.add_argument("--out", required=True)
     a.add_argument("--init", help="checkpoint whose averaged weights to start from")
     a.add_argument("--seconds", "--max-seconds", type=float, default=seconds)
-    a.add_argument("--decay", type=float, default=0.3, help="share of the time that the rate falls")
+    a.add_argument("--steps", type=int, help="this many steps, whatever time they take; the same bits on every run")
+    a.add_argument("--decay", type=float, default=0.4, help="share of the run that the rate falls")
+    a.add_argument("--warm", type=int, default=100, help="steps that the rate rises")
     a.add_argument("--lr", type=float, default=lr)
+    a.add_argument("--ema", type=float, help="of the moving average; .998 for hours, .9995 for days")
     a.add_argument("--seed", type=int, default=1)
-    a.add_argument("--every", type=float, default=every, help="seconds between checkpoints")
+    a.add_argument("--every", type=float, default=every, help="seconds between checkpoints; steps with --steps")
     a.add_argument("--workers", type=int, default=2)
-    a.add_argument("--smoke", action="store_true", help="60 seconds; fails unless the loss falls by 30 %%")
+    a.add_argument("--no-fused", action="store_true", help="torch's own element-wise operations")
+    a.add_argument("--smoke", action="store_true", help="a few steps of a tiny network; fails unless the loss falls by 30 %%")
+
+
+def refuse_other(saved, now, path):
+    """A checkpoint goes on with its own data only."""
+    for k, v in now.items():
+        if k in saved and saved[k] != v:
+            raise SystemExit(f"{path} was trained with {k} {saved[k]}, and here {k} is {v}. Give it that again, or start "
+                             f"another --out with --init {path}")
+
+
+def lock_folder(path):
+    """One run per folder; the lock dies with the process."""
+    f = open(os.path.join(path, "lock"), "w")
+    try:
+        fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit(f"another process trains in {path}") from None
+    return f
 
 
 def run(make, o, name):
@@ -188,16 +220,20 @@ def run(make, o, name):
     Each takes the next step number, computes its gradient and applies it under a lock; the others'
     updates of meanwhile make it stale by a step at most. On a machine that others use too this
     takes every idle moment of every core, where threads in lock-step would wait for each other."""
-    if o.smoke:
-        o.seconds, o.decay, o.every, o.no_compile = 60, 0.2, 1e9, True
     os.makedirs(o.out, exist_ok=True)
-    stage, path = make(o), os.path.join(o.out, name + ".pt")
+    lock_file, path = lock_folder(o.out), os.path.join(o.out, name + ".pt")
+    if o.smoke and os.path.exists(path):
+        raise SystemExit(f"{o.out} holds a run already; --smoke wants an empty folder")
+    stage = make(o)
+    if o.smoke:
+        o.steps, o.every, o.warm, o.decay, o.ema = stage.smoke_steps, 1e9, 10, 0.3, 0.95
     if o.init:
         stage.model.load_state_dict(torch.load(o.init)["ema"])
     opt = Optimiser(stage.model, stage.is_matrix)
     at = {"step": 0, "spent": 0.0, "plan": (None, None)}
-    saved = torch.load(path) if os.path.exists(path) and not o.smoke else None
+    saved = torch.load(path) if os.path.exists(path) else None
     if saved:
+        refuse_other(saved.get("order", {}), {k: v for k, v in stage.order.items() if k not in stage.grows}, path)
         stage.model.load_state_dict(saved["model"])
         opt.use(saved["opt"])
         at = {k: saved[k] for k in at}
@@ -213,64 +249,82 @@ def run(make, o, name):
     first, last = worker(make, o, name, shared, lock, at, 0)
     for p in others:
         p.join()
+    lock_file.close()
+    print(f"{name}: loss {first:.4f} -> {last:.4f}", flush=True)
     if o.smoke and not last < 0.7 * first:
-        raise SystemExit(f"smoke: loss {first:.4f} -> {last:.4f} did not fall by 30 %")
+        raise SystemExit(f"smoke: the loss did not fall by 30 %")
+
+
+def plan_of(o, at):
+    plan = Schedule(o.lr, o.warm, o.steps or o.seconds, o.decay, os.path.join(o.out, "control"))
+    if at["plan"][0] is not None and at["plan"][0] <= (at["step"] if o.steps else at["spent"]):
+        plan.start, plan.span = at["plan"]
+    return plan
 
 
 def worker(make, o, name, shared, lock, at, rank):
     torch.set_num_threads(1)
-    stage = make(o)
+    fused.use(not o.no_fused)
+    stage, parent = make(o), os.getppid()
     for n, p in stage.model.named_parameters():
         p.data = shared["model"][n]
     opt = Optimiser(stage.model, stage.is_matrix)
     opt.use(shared["opt"])
-    plan = Schedule(o.lr, 50, o.seconds, o.decay, os.path.join(o.out, "control"))
-    if at["plan"][0] is not None and at["plan"][0] <= at["spent"]:
-        plan.start, plan.span = at["plan"]
-    log = Log(os.path.join(o.out, name + ".log"))
+    plan, log = plan_of(o, at), Log(os.path.join(o.out, name + ".log"))
     if rank == 0:
         log.line(name + ".start", step=at["step"], spent=at["spent"], workers=o.workers,
-                 params=sum(p.numel() for p in stage.model.parameters()))
-    begin, saved, seen, first, last = time.time() - at["spent"], at["spent"], [], None, None
+                 params=sum(p.numel() for p in stage.model.parameters()), **stage.order)
+    begin, seen, first, last = time.time() - at["spent"], [], None, None
+    saved = at["step"] if o.steps else at["spent"]
 
     def save(spent):
         with lock:
             state = {k: {n: t.clone() for n, t in shared[k].items()} for k in ("model", "opt", "ema")}
             step = int(shared["step"])
-        save_atomic({**state, "step": step, "spent": spent, "plan": (plan.start, plan.span), **stage.extra}, path)
+        save_atomic({**state, "step": step, "spent": spent, "plan": (plan.start, plan.span), "order": stage.order,
+                     **stage.extra}, path)
         log.line(name + ".test", step=step, spent=spent, **stage.report(state["ema"]))
 
     path = os.path.join(o.out, name + ".pt")
     while not shared["over"][0]:
+        if rank > 0 and os.getppid() != parent:
+            return 0.0, 0.0  # the first worker was killed; nobody would ever say that it is over
         with lock:
             step = int(shared["step"])
+            if o.steps and step >= o.steps:
+                break
             shared["step"] += 1
         loss, parts = stage.loss(step)
         loss.backward()
         spent = time.time() - begin
+        now = step if o.steps else spent
         if rank > 0 and shared["plan"][1]:
             plan.start, plan.span = shared["plan"].tolist()
-        lr = plan.rate(step, spent)
+        lr = plan.rate(step, now)
         with lock:
             norm = opt.step(lr, step)
-            average(shared["ema"], shared["model"], stage.ema, step)
+            average(shared["ema"], shared["model"], o.ema or stage.ema, step)
         seen.append({"loss": float(loss.detach()), **parts, "norm": norm})
         if len(seen) == (8 if o.smoke else 25):
             m = {k: float(np.mean([s[k] for s in seen if k in s])) for k in seen[-1]}
             first, last, seen = first or m["loss"], m["loss"], []
             if rank == 0:
                 log.line(name + ".step", step=step, spent=spent, cpu=time.process_time(), lr=lr, **m)
-                plan.poll(spent)
+                plan.poll(now)
                 shared["plan"][:] = torch.tensor([plan.start, plan.span])
-            stage.refresh()
-        if rank == 0 and plan.over(spent):
+        if rank == 0 and plan.over(now):
             shared["over"][0] = 1
-        if rank == 0 and spent - saved > o.every:
-            saved = spent
+        if rank == 0 and now + (1 if o.steps else 0) - saved >= o.every:
+            saved = now + (1 if o.steps else 0)
             save(spent)
     if rank == 0:
         save(time.time() - begin)
     return first or 0.0, last or 0.0
+
+
+def short_sum(x):
+    """16 letters for anything that JSON can say."""
+    return hashlib.sha256(json.dumps(x, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_json(path):

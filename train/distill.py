@@ -10,7 +10,6 @@ known, so every task of the teacher is a task of the student. The text encoder i
 mean the same to both.
 """
 import argparse
-import os
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ import torch
 from common import Stage, arguments, normal, rng_for, run
 from encode import Latents
 from tokens import Tokens
-from train_dit import CHINESE, LENGTHS, MAX_TOKENS, SHORT, Both, pick
+from train_dit import CHINESE, LENGTHS, MAX_TOKENS, Both, load_both, pick, shards_of
 
 SHIFT, STEPS, SUBSTEPS = 2.0, 4, 3
 # Which frames are known while a segment is learnt: the tasks in about the shares of stage 2.
@@ -49,11 +48,11 @@ def draw_known(rng, frames):
 class Draw:
     """Clips, words, known frames and a segment; a pure function of the generator and the shards."""
 
-    def __init__(self, rng, shards, tokens, budget):
+    def __init__(self, rng, shards, tokens, budget, short=0.35):
         self.x0, captions = shards.draw(rng, pick(rng, LENGTHS), budget)
         b, _, frames, _, _ = self.x0.shape
         self.free = torch.from_numpy(np.stack([draw_known(rng, frames) for _ in range(b)]))
-        kind, language = "short" if rng.random() < SHORT else "long", "zh" if rng.random() < CHINESE else "en"
+        kind, language = "short" if rng.random() < short else "long", "zh" if rng.random() < CHINESE else "en"
         self.ids = tokens.batch([c[f"{kind}_{language}"] for c in captions], MAX_TOKENS)
         self.empty = tokens.batch([""] * b, MAX_TOKENS)
         self.noise = normal(rng, self.x0.shape)
@@ -95,17 +94,19 @@ def noised(draw, level):
 
 
 class DistillStage(Stage):
-    ema = 0.99
+    ema, smoke_steps = 0.99, 40
 
     def __init__(self, o):
         torch.manual_seed(o.seed)
-        self.o, self.model, self.teacher = o, Both(), Both().eval()
-        weights = torch.load(o.teacher)["ema"]
-        self.model.load_state_dict(weights)
-        self.teacher.load_state_dict(weights)
-        self.tokens, self.shards = Tokens(o.spiece), Latents(o.latents)
+        self.o, self.tokens, self.shards = o, Tokens(o.spiece), shards_of(o)
+        o.more = False
+        self.teacher, self.cfg = load_both(o.teacher)
+        self.model = Both(self.cfg)
+        self.model.load_state_dict(self.teacher.state_dict())
         self.test = Latents(o.test_latents) if o.test_latents else None
-        self.extra = {"latents": self.shards.stats, "sigmas": sigmas()[:-1].tolist()}
+        self.extra = {"latents": self.shards.stats, "cfg": self.cfg, "sigmas": sigmas()[:-1].tolist()}
+        self.order = {"seed": o.seed, "tokens": o.tokens, "own": o.own, "own_after": o.own_after,
+                      "guidance": o.guidance, **self.shards.order}
         for p in [*self.teacher.parameters(), *self.model.text.parameters()]:
             p.requires_grad = False
 
@@ -142,13 +143,14 @@ class DistillStage(Stage):
     def loss(self, step):
         rng = rng_for(self.o.seed, step)
         draw = Draw(rng, self.shards, self.tokens, self.o.tokens)
-        return self.error(self.model, draw, rng.random() < self.o.own), {f"s{draw.segment}": 1.0}
+        own = rng.random() < self.o.own and step >= self.o.own_after
+        return self.error(self.model, draw, own), {"own": float(own)}
 
     @torch.no_grad()
     def report(self, values):
         if not self.test:
             return {}
-        m = Both()
+        m = Both(self.cfg)
         m.load_state_dict(values)
         draws = [Draw(rng_for(78, i), self.test, self.tokens, 1500) for i in range(12)]
         return {"loss": float(np.mean([float(self.error(m, d, False)) for d in draws]))}
@@ -161,13 +163,12 @@ def main():
     a.add_argument("--test-latents")
     a.add_argument("--spiece", required=True)
     a.add_argument("--guidance", type=float, default=3.0, help="of the teacher")
-    a.add_argument("--own", type=float, default=0.3, help="share of draws from the student's own trajectories")
+    a.add_argument("--own", type=float, default=0.5, help="share of draws from the student's own trajectories, once they begin")
+    a.add_argument("--own-after", type=int, default=1000, help="steps on noised clips only")
+    a.add_argument("--more", action="store_true", help="take in the shards that came since the run began")
     a.add_argument("--tokens", type=int, default=1500, help="latent tokens per step and worker")
     arguments(a, seconds=5400, lr=3e-4, every=300)
-    o = a.parse_args()
-    if os.path.exists(os.path.join(o.out, "dit.pt")) and o.smoke:
-        raise SystemExit(f"{o.out} holds a run already; --smoke wants an empty folder")
-    run(DistillStage, o, "dit")
+    run(DistillStage, a.parse_args(), "dit")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Time steps are given per latent frame (B, L), 0..1000, and expanded to tokens. T
 padding are all equal after the text embedder, so they are attended to as one row whose logit
 carries log(number of padding rows): exactly what 512 zero-padded rows do.
 """
+import functools
 import math
 
 import torch
@@ -31,7 +32,8 @@ class RMS(nn.Module):
         return (y * torch.rsqrt(y.square().mean(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
 
 
-def rope_table(frames, height, width, head_dim):
+@functools.lru_cache(64)
+def rope_table(frames, height, width, head_dim, device="cpu"):
     """cos and sin [tokens, head_dim / 2]: time, then rows, then columns; each axis restarts at 1."""
     side = 2 * (head_dim // 6)
     def axis(n, dim):
@@ -41,7 +43,7 @@ def rope_table(frames, height, width, head_dim):
     a = torch.cat([axis(frames, head_dim - 2 * side)[:, None, None].expand(shape),
                    axis(height, side)[None, :, None].expand(shape), axis(width, side)[None, None].expand(shape)], -1)
     a = a.reshape(frames * height * width, -1)
-    return a.cos().float(), a.sin().float()
+    return a.cos().float().to(device), a.sin().float().to(device)
 
 
 def rotate(x, cos, sin):
@@ -66,6 +68,9 @@ class Attention(nn.Module):
         if rope is not None:
             q, k = rotate(q, *rope), rotate(k, *rope)
         q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+        if q.device.type != "cpu":
+            a = F.scaled_dot_product_attention(q, k, v.to(q.dtype), None if mask is None else mask.to(q.dtype))
+            return self.to_out[0](a.transpose(1, 2).flatten(2))
         # Written out: on CPUs this trains 1.8 times as fast as the fused attention (RUNS.md).
         a = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
         a = torch.softmax(a if mask is None else a + mask, -1).to(v.dtype)
@@ -170,7 +175,7 @@ class DiT(nn.Module):
         text, mask = self.text(rows, real)
         e, mod = self.condition_embedder.time(t)
         y = F.linear(x.flatten(2).transpose(1, 2), self.patch_embedding.weight.flatten(1), self.patch_embedding.bias)
-        y, rope = y.float(), rope_table(frames, h, w, self.head_dim)
+        y, rope = y.float(), rope_table(frames, h, w, self.head_dim, x.device)
         for block in self.blocks:
             y = block(y, text, mask, mod, *rope, self.gelu)
         shift, scale = (e[:, :, None] + self.scale_shift_table).unbind(2)
@@ -181,7 +186,7 @@ class DiT(nn.Module):
         """Appends the one row that stands for all padding, and gives it its weight."""
         b, n, d = rows.shape
         text = self.condition_embedder.text(torch.cat([rows, rows.new_zeros(b, 1, d)], 1))
-        mask = torch.zeros(b, 1, 1, n + 1)
+        mask = torch.zeros(b, 1, 1, n + 1, device=rows.device)
         mask[..., :n].masked_fill_(~real[:, None, None], -1e4)
         mask[:, 0, 0, n] = torch.log(TEXT_ROWS - real.sum(1).float())
         return text, mask

@@ -29,38 +29,16 @@ from transformers import PreTrainedTokenizerFast, UMT5EncoderModel
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tokenizer_json
+from noise import STREAM_LATENT, normals
 
 MINI = "tests/golden/mini"
-SEED, STREAM_LATENT = 7, 1
+SEED = 7
 SETTINGS = {
     "mini": dict(prompt="A red ball\uff0cthe  caf\u00e9 &amp; a \U0001f642", negative="dark", width=96, height=64, frames=9,
                  steps=4, guidance=3.0),
     "tiny": dict(prompt="a red ball bounces in a meadow", negative="", width=96, height=96, frames=5, steps=4,
                  guidance=4.0),
 }
-
-
-def philox(seed, stream, index):
-    """[n,4] u32 for an array of indices; rng_block() of engine/rng.c."""
-    index = np.asarray(index, np.uint64)
-    low = np.uint64(0xFFFFFFFF)
-    c = [index & low, index >> np.uint64(32), np.full_like(index, stream & 0xFFFFFFFF),
-         np.full_like(index, stream >> 32)]
-    k = [seed & 0xFFFFFFFF, seed >> 32]
-    for _ in range(10):
-        a, b = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
-        c = [(b >> np.uint64(32)) ^ c[1] ^ np.uint64(k[0]), b & low,
-             (a >> np.uint64(32)) ^ c[3] ^ np.uint64(k[1]), a & low]
-        k = [(k[0] + 0x9E3779B9) & 0xFFFFFFFF, (k[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return c
-
-
-def normals(seed, stream, n):
-    b = philox(seed, stream, np.arange((n + 1) // 2))
-    unit = lambda hi, lo: (((hi << np.uint64(21)) ^ (lo >> np.uint64(11))).astype(np.float64) + 0.5) * 2.0 ** -53
-    radius, angle = np.sqrt(-2 * np.log(unit(b[0], b[1]))), 2 * np.pi * unit(b[2], b[3])
-    pairs = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
-    return torch.from_numpy(pairs.astype(np.float32).reshape(-1)[:n])
 
 
 def make_mini():

@@ -11,9 +11,9 @@ import shutil
 
 import torch
 from safetensors.torch import save_file
-from transformers import T5Tokenizer
 
 from dit import CONFIG as DIT_CONFIG, DiT
+from encode import KINDS, load_vae, measure, source_of
 from text import CONFIG as TEXT_CONFIG, TextEncoder
 
 VERSION = "0.42.1"
@@ -60,35 +60,60 @@ def write_tokenizer(spiece, out):
     shutil.copyfile(spiece, os.path.join(folder, "spiece.model"))
     if os.path.exists(os.path.join(folder, "tokenizer.json")):
         os.remove(os.path.join(folder, "tokenizer.json"))
+    try:
+        from transformers import T5Tokenizer
+    except ImportError:
+        print("tokenizer.json is not written: it needs transformers; the engine reads spiece.model")
+        return
     t = json.loads(T5Tokenizer.from_pretrained(folder, extra_ids=0).backend_tokenizer.to_str())
     t["model"].update(byte_fallback=True, unk_id=3)
     with open(os.path.join(folder, "tokenizer.json"), "w") as f:
         json.dump(t, f, ensure_ascii=False, separators=(",", ":"))
 
 
-def text_and_dit(path):
+def text_and_dit(path, z):
+    """-> weights of the text encoder and of the transformer, their configs, and the noise levels of a distilled one."""
     if path:
-        values = torch.load(path)["ema"]
-        return ({k[5:]: v for k, v in values.items() if k.startswith("text.")},
-                {k[4:]: v for k, v in values.items() if k.startswith("dit.")})
+        s = torch.load(path)
+        cfg = s.get("cfg", {"dit": DIT_CONFIG, "text": TEXT_CONFIG})
+        part = lambda name: {k[len(name):]: v for k, v in s["ema"].items() if k.startswith(name)}
+        return part("text."), part("dit."), cfg, s.get("sigmas")
     torch.manual_seed(0)
-    dit = DiT(DIT_CONFIG)
+    cfg = {"dit": {**DIT_CONFIG, "in_channels": z, "out_channels": z}, "text": TEXT_CONFIG}
+    dit = DiT(cfg["dit"])
     torch.nn.init.normal_(dit.proj_out.weight, std=0.05)
-    return TextEncoder(TEXT_CONFIG).state_dict(), dit.state_dict()
+    return TextEncoder(TEXT_CONFIG).state_dict(), dit.state_dict(), cfg, None
+
+
+def refuse_strangers(vae_path, dit_path, stats):
+    """A transformer speaks the latents of one autoencoder."""
+    if not dit_path:
+        return
+    learnt = torch.load(dit_path)["latents"]
+    if learnt["mean"] != stats["mean"] or learnt["std"] != stats["std"]:
+        raise SystemExit(f"{dit_path} was trained on latents with another mean and std than --latents has")
+    if "vae" in stats:
+        ours = source_of(load_vae(vae_path)[0])["vae"]
+        if ours != stats["vae"]:
+            raise SystemExit(f"the latents are those of encoder {stats['vae']}, and {vae_path} is encoder {ours}")
 
 
 def export(vae_path, dit_path, stats, spiece, out, shift):
     s = torch.load(vae_path)
+    refuse_strangers(vae_path, dit_path, stats)
     vae_cfg = {**s["cfg"], "_diffusers_version": VERSION, "latents_mean": stats["mean"], "latents_std": stats["std"]}
-    text, dit = text_and_dit(dit_path)
+    text, dit, cfg, sigmas = text_and_dit(dit_path, s["cfg"]["z_dim"])
+    engine = {**MISORA, "shift": shift}
+    if sigmas:
+        engine.update(steps=len(sigmas), guidance=1.0, sigmas=sigmas)
     write_json(INDEX, out, "model_index.json")
     write_json({**SCHEDULER, "flow_shift": shift}, out, "scheduler", "scheduler_config.json")
     write_tokenizer(spiece, out)
     write_json(vae_cfg, out, "vae", "config.json")
     write_weights(s["ema"], out, "vae", "diffusion_pytorch_model.safetensors")
-    write_json({**DIT_CONFIG, "_diffusers_version": VERSION, "misora": {**MISORA, "shift": shift}}, out, "transformer", "config.json")
+    write_json({**cfg["dit"], "_diffusers_version": VERSION, "misora": engine}, out, "transformer", "config.json")
     write_weights(dit, out, "transformer", "diffusion_pytorch_model.safetensors")
-    write_json(TEXT_CONFIG, out, "text_encoder", "config.json")
+    write_json(cfg["text"], out, "text_encoder", "config.json")
     write_weights(text, out, "text_encoder", "model.safetensors")
 
 
@@ -96,13 +121,16 @@ def main():
     a = argparse.ArgumentParser(description=__doc__)
     a.add_argument("--vae", required=True)
     a.add_argument("--dit")
-    a.add_argument("--latents", help="folder with stats.json")
+    a.add_argument("--latents", help="folder with stats.json: mean and std of the training latents")
+    a.add_argument("--measure", type=int, default=0, metavar="N", help="with no --latents: measure them on N clips")
     a.add_argument("--spiece", required=True)
     a.add_argument("--shift", type=float, default=3.0)
     a.add_argument("--out", required=True)
     o = a.parse_args()
-    z = torch.load(o.vae)["cfg"]["z_dim"]
-    stats = {"mean": [0.0] * z, "std": [1.0] * z}
+    model, cfg = load_vae(o.vae)
+    stats = {"mean": [0.0] * cfg["z_dim"], "std": [1.0] * cfg["z_dim"]}
+    if o.measure and not o.latents:
+        stats = measure(model, KINDS, 500_000, o.measure)
     if o.latents:
         with open(os.path.join(o.latents, "stats.json")) as f:
             stats = json.load(f)

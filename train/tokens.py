@@ -1,10 +1,11 @@
 """Words to ids: a SentencePiece unigram model as UMT5 uses it, trained on the world's own captions.
 
-    python tokens.py --texts captions.txt --out DIR
+    python tokens.py --pools POOL... --out DIR
 
 pad 0, eos 1, bos 2, unk 3; nmt_nfkc; bytes for what it has never seen, so that any prompt has ids.
 """
 import argparse
+import json
 import math
 import os
 import re
@@ -93,11 +94,18 @@ def train(texts, out, vocab=2048):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__)
-    a.add_argument("--texts", required=True)
+    a.add_argument("--texts", help="one caption a line")
+    a.add_argument("--pools", nargs="*", default=[], help="or the captions of pools of clips")
     a.add_argument("--out", required=True)
     o = a.parse_args()
-    with open(o.texts) as f:
-        train(f.read().split("\n"), o.out)
+    texts = []
+    if o.texts:
+        with open(o.texts) as f:
+            texts = f.read().split("\n")
+    for path in o.pools:
+        with open(os.path.join(path, "meta.jsonl")) as f:
+            texts += [json.loads(line)[k] for line in f for k in ("short_en", "long_en", "short_zh", "long_zh")]
+    train(texts, o.out)
 
 
 if __name__ == "__main__":

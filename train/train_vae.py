@@ -4,6 +4,7 @@
 
 Loss: L1 + 0.5 gradient L1 + MSE + 3e-4 KL. Crops of three kinds of about equal cost teach short
 sharp motion, whole frames and long clips. Resumes from RUN/vae.pt when it is there.
+--config: vae/config.json of other sizes; --init and the checkpoint hold to it.
 """
 import argparse
 
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 
 import fused
-from common import Stage, arguments, load_json, normal, psnr, rng_for, run
+from common import Stage, arguments, load_json, normal, psnr, rng_for, run, short_sum
 from data import Pool
 from vae import VAE
 
@@ -23,12 +24,15 @@ CONFIG = {
 }
 # (share, frames, height, width, clips per batch); None: the whole frame.
 CROPS = [(0.20, 1, 64, 64, 24), (0.50, 17, 64, 64, 3), (0.20, 9, None, None, 2), (0.10, 33, 48, 48, 3)]
+SMOKE = {**CONFIG, "base_dim": 16, "decoder_base_dim": 16, "z_dim": 16, "dim_mult": [1, 1, 1]}
+SMOKE_CROPS = [(0.3, 1, 32, 32, 8), (0.7, 5, 32, 32, 3)]
 
 
-def draw_batch(pools, rng):
+def draw_batch(pools, rng, crops=None):
     pool = pools[rng.choice(len(pools), p=np.array([len(p) for p in pools]) / sum(len(p) for p in pools))]
     n, frames, hh, ww, _ = pool.clips.shape
-    _, t, h, w, b = CROPS[rng.choice(len(CROPS), p=[c[0] for c in CROPS])]
+    crops = crops or CROPS
+    _, t, h, w, b = crops[rng.choice(len(crops), p=[c[0] for c in crops])]
     h, w, t = min(h or hh, hh), min(w or ww, ww), min(t, frames)
     out = np.empty((b, t, h, w, 3), np.uint8)
     for i, c in enumerate(rng.integers(0, n, b)):
@@ -81,10 +85,14 @@ def evaluate(model, clips, edge=24):
 
 class VaeStage(Stage):
     def __init__(self, o):
-        self.o, self.cfg = o, load_json(o.config) if o.config else CONFIG
+        self.o, self.cfg = o, load_json(o.config) if o.config else SMOKE if o.smoke else CONFIG
         torch.manual_seed(o.seed)
         self.model, self.pools = VAE(self.cfg), [Pool(p) for p in o.pools]
-        self.extra = {"cfg": self.cfg}
+        self.extra, self.crops = {"cfg": self.cfg}, SMOKE_CROPS if o.smoke else CROPS
+        what = [[p.info[k] for k in ("seed", "count", "w", "h", "frames", "fps")] for p in self.pools]
+        self.order = {"seed": o.seed, "pools": short_sum(what)}
+        if all("world" in p.info for p in self.pools):
+            self.order["world"] = "+".join(sorted({p.info["world"] for p in self.pools}))
         if o.freeze_encoder:
             for p in [*self.model.encoder.parameters(), *self.model.quant_conv.parameters()]:
                 p.requires_grad = False
@@ -94,7 +102,7 @@ class VaeStage(Stage):
 
     def loss(self, step):
         rng = rng_for(self.o.seed, step)
-        loss, l1, mse, kl = losses(self.model, draw_batch(self.pools, rng), rng)
+        loss, l1, mse, kl = losses(self.model, draw_batch(self.pools, rng, self.crops), rng)
         return loss, {k: float(v.detach()) for k, v in (("l1", l1), ("mse", mse), ("kl", kl))}
 
     def report(self, values):

@@ -99,12 +99,12 @@ def norm_silu(x, gamma, front=0):
 class Picture(torch.autograd.Function):
     @staticmethod
     def forward(ctx, y, x, weights):
-        h, w = x.shape[-2:]
+        h, w, x = *x.shape[-2:], x.contiguous()
         planes = x.numel() // (h * w)
         n = (x.numel(), x.numel(), planes * h * (w - 1), planes * (h - 1) * w)
         k = torch.tensor([a / b for a, b in zip(weights, n)])
         y, sums, d = y.contiguous(), torch.zeros(4, dtype=torch.float64), torch.empty_like(x)
-        call("loss", sums, d, y, x.contiguous(), planes, h, w, k, int(y.dtype == torch.float32))
+        call("loss", sums, d, y, x, planes, h, w, k, int(y.dtype == torch.float32))
         ctx.save_for_backward(d)
         means = (sums / torch.tensor(n, dtype=torch.float64)).float()
         return (means * torch.tensor(weights)).sum(), means
@@ -126,7 +126,8 @@ class LnMod(torch.autograd.Function):
         shift, scale = shift.float().contiguous(), scale.float().contiguous()
         g = shift.numel() // d
         ctx.sizes = g, x.numel() // (g * d), d, float(eps)
-        x, y = x.contiguous(), torch.empty_like(x, dtype=torch.bfloat16)
+        x = x.contiguous()
+        y = torch.empty_like(x, dtype=torch.bfloat16)
         call("ln_mod", y, x, shift, scale, *ctx.sizes)
         ctx.save_for_backward(x, scale)
         return y
@@ -150,8 +151,9 @@ class Gate(torch.autograd.Function):
         d, gate, v = x.shape[-1], gate.float().contiguous(), half(v)
         g = gate.numel() // d
         ctx.sizes = g, x.numel() // (g * d), d
+        x = x.contiguous()
         y = torch.empty_like(x)
-        call("gate", y, x.contiguous(), v, gate, *ctx.sizes)
+        call("gate", y, x, v, gate, *ctx.sizes)
         ctx.save_for_backward(v, gate)
         return y
 
