@@ -120,10 +120,10 @@ static int orientation_of(const AVStream *s, struct tell *tell) {
 
 /* What is learnt while packets pass by. */
 struct survey {
-    double first_s, last_s, end_s; /* as the file counts */
-    double step_min, step_max, before_s;
+    double first_s, last_s, end_s;   /* as the file counts */
+    double before_s, step_s;         /* when the last packet was stored; after how long */
     double recent[REEL_REORDER_MAX]; /* times of the last packets */
-    int n, reorder;
+    int n, n_odd, reorder;           /* n_odd: steps that are not like the one before */
 };
 
 /* How many of the packets before this one are shown after it. */
@@ -140,11 +140,9 @@ static void note_packet(struct survey *s, double at_s, double stored_s, double l
     if (s->n == 0 || at_s < s->first_s) s->first_s = at_s;
     if (s->n == 0 || at_s > s->last_s) s->last_s = at_s;
     if (s->n == 0 || at_s + long_s > s->end_s) s->end_s = at_s + long_s;
-    if (s->n > 0) {
-        double step = stored_s - s->before_s;
-        if (s->n == 1 || step < s->step_min) s->step_min = step;
-        if (s->n == 1 || step > s->step_max) s->step_max = step;
-    }
+    double step_s = stored_s - s->before_s;
+    s->n_odd += s->n > 1 && fabs(step_s - s->step_s) > 0.5 * fmax(step_s, s->step_s);
+    s->step_s = step_s;
     s->before_s = stored_s;
     s->n++;
 }
@@ -210,7 +208,7 @@ static enum err survey(struct reel *r, struct tell *tell, struct fail *f) {
     r->frame_s = s.n > 1 && span > 0 ? span / (s.n - 1) : s.end_s - s.first_s;
     if (!(r->frame_s > 0)) r->frame_s = 1.0 / 25;
     r->seconds = s.end_s > s.last_s ? s.end_s - s.first_s : span + r->frame_s;
-    r->is_irregular = s.n > 2 && s.step_max > 1.5 * s.step_min + 0.002;
+    r->is_irregular = s.n_odd * 10 > s.n; /* a cut or a lost frame here and there is none */
     if (!(r->seconds <= DECODE_SECONDS_MAX))
         return FAIL(f, ERR_MEDIA, "the video is %.0f s long, at most %d s are read", r->seconds,
                     DECODE_SECONDS_MAX);
