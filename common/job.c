@@ -12,12 +12,18 @@ enum { JOB_MEMORY_MAX = 2 * JOB_JSON_MAX + 64 * 1024 };
 static const char *const operations[JOB_OPERATION_COUNT] = {
     [JOB_CREATE] = "create",   [JOB_EDIT] = "edit", [JOB_EXTEND] = "extend",
     [JOB_CONNECT] = "connect", [JOB_LOOP] = "loop", [JOB_VIEWS] = "views",
+    [JOB_IMAGE] = "image",
 };
 
 static const char *const directions[JOB_DIRECTION_COUNT] = {
     [JOB_FORWARD] = "forward", [JOB_BACKWARD] = "backward", [JOB_BOTH] = "both"};
 static const char *const methods[JOB_METHOD_COUNT] = {
     [JOB_SDEDIT] = "sdedit", [JOB_FLOWEDIT] = "flowedit"};
+
+static const char *const formats[JOB_FORMAT_COUNT] = {
+    [JOB_MP4] = "mp4", [JOB_PNG] = "png", [JOB_WEBP] = "webp"};
+static const char *const format_types[JOB_FORMAT_COUNT] = {
+    [JOB_MP4] = "video/mp4", [JOB_PNG] = "image/png", [JOB_WEBP] = "image/webp"};
 
 static const struct {
     const char *name;
@@ -50,6 +56,17 @@ bool job_method_find(const char *name, enum job_method *out) {
     int i = place_of(name, methods, JOB_METHOD_COUNT);
     if (i >= 0) *out = (enum job_method)i;
     return i >= 0;
+}
+
+bool job_format_find(const char *name, enum job_format *out) {
+    int i = place_of(name, formats, JOB_FORMAT_COUNT);
+    if (i >= 0) *out = (enum job_format)i;
+    return i >= 0;
+}
+
+const char *job_format_type(enum job_format f) {
+    ASSERT(f >= 0 && f < JOB_FORMAT_COUNT);
+    return format_types[f];
 }
 
 const char *job_priority_name(enum job_priority p) {
@@ -121,7 +138,8 @@ static void put_asset(struct doc_out *o, const char *key, const struct job_asset
 /* Written only where it differs from what job_make() left: most jobs have no such object. */
 static void put_task(struct doc_out *o, const struct job *job) {
     const struct job_task *t = &job->task;
-    if (job->operation == JOB_CREATE && !t->is_loop) return;
+    bool has_none = job->operation == JOB_CREATE || job->operation == JOB_IMAGE;
+    if (has_none && !t->is_loop) return;
     doc_open_object(o, "task");
     put_asset(o, "video", &t->video);
     put_asset(o, "second_video", &t->second_video);
@@ -193,9 +211,10 @@ static void put_delivery(struct doc_out *o, const struct job *job) {
     }
     if (job->deadline_seconds) doc_put_int(o, "deadline_seconds", job->deadline_seconds);
     doc_put_int(o, "expires_after_seconds", job->expires_after_seconds);
-    if (job->crf >= 0) {
+    if (job->crf >= 0 || job->format != JOB_MP4) {
         doc_open_object(o, "output");
-        doc_put_int(o, "crf", job->crf);
+        if (job->crf >= 0) doc_put_int(o, "crf", job->crf);
+        if (job->format != JOB_MP4) doc_put_text(o, "format", formats[job->format]);
         doc_close_object(o);
     }
 }
@@ -420,7 +439,12 @@ static enum err read_delivery(struct job *job, const struct value *v, struct fai
     TRY(read_events(job, v, f));
     TRY(doc_may_int(v, "deadline_seconds", 1, INT64_MAX, &job->deadline_seconds, f));
     TRY(doc_may_int(v, "expires_after_seconds", 1, INT64_MAX, &job->expires_after_seconds, f));
-    if (output && doc_type(output) == DOC_OBJECT) TRY(read_int(output, "crf", 0, 63, &job->crf, f));
+    int format = JOB_MP4;
+    if (output && doc_type(output) == DOC_OBJECT) {
+        TRY(read_int(output, "crf", 0, 63, &job->crf, f));
+        TRY(read_named(output, "format", formats, JOB_FORMAT_COUNT, &format, f));
+        job->format = (enum job_format)format;
+    }
     if (pairs && doc_type(pairs) != DOC_OBJECT)
         return FAIL(f, ERR_CORRUPT, "metadata is not an object");
     if (pairs) TRY(doc_each(pairs, read_pair, job, f));

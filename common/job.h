@@ -10,7 +10,7 @@
  *    "fps":24?,"num_frames":97?,"steps":20?,"guidance_scale":5.0?,"seed":7?,"priority":"normal",
  *    "input_reference":{"sha256","type","bytes"}?,"last_frame":{..}?,"task":{..}?,"webhook_url":U?,
  *    "webhook_events":[..]?,"metadata":{..}?,"deadline_seconds":90?,
- *    "expires_after_seconds":86400,"output":{"crf":23}?}
+ *    "expires_after_seconds":86400,"output":{"crf":23?,"format":"png"?}?}
  *
  * A key marked ? is left out when the client did not choose it. "task" holds what only some
  * operations read: see struct job_task. A size of "auto" is that of the source clip. */
@@ -40,6 +40,7 @@ enum job_operation {
     JOB_CONNECT,
     JOB_LOOP,
     JOB_VIEWS,
+    JOB_IMAGE,
     JOB_OPERATION_COUNT
 };
 
@@ -47,6 +48,9 @@ enum job_priority { JOB_LOW, JOB_NORMAL, JOB_HIGH, JOB_PRIORITY_COUNT };
 
 /* Which end of a clip grows. */
 enum job_direction { JOB_FORWARD, JOB_BACKWARD, JOB_BOTH, JOB_DIRECTION_COUNT };
+
+/* What kind of file is made. */
+enum job_format { JOB_MP4, JOB_PNG, JOB_WEBP, JOB_FORMAT_COUNT };
 
 /* How a clip is edited: begun again from a noisy copy, or led from old words to new ones. */
 enum job_method { JOB_SDEDIT, JOB_FLOWEDIT, JOB_METHOD_COUNT };
@@ -113,6 +117,7 @@ struct job {
     int64_t deadline_seconds; /* 0: none; counted from creation */
     int64_t expires_after_seconds;
     int crf; /* below 0: the worker's default */
+    enum job_format format;
 };
 
 /* Makes an empty job with the defaults of the API: 720x1280, 4 seconds, priority normal. */
@@ -136,6 +141,8 @@ const char *job_operation_name(enum job_operation op);
 /* Find a value by its name on the wire; false when there is none. */
 bool job_direction_find(const char *name, enum job_direction *out);
 bool job_method_find(const char *name, enum job_method *out);
+bool job_format_find(const char *name, enum job_format *out);
+const char *job_format_type(enum job_format f); /* video/mp4, .. */
 const char *job_priority_name(enum job_priority p);
 /* Finds a priority by its name; false when there is none. */
 bool job_priority_find(const char *name, enum job_priority *out);

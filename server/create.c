@@ -11,6 +11,7 @@
 #include "common/queue.h"
 #include "common/queue_view.h"
 #include "server/app.h"
+#include "server/images.h"
 #include "server/operation.h"
 #include "server/poll.h"
 #include "server/revise.h"
@@ -122,9 +123,10 @@ static enum err revise(struct create *c) {
     struct job *job = &c->asked.job;
     struct revise r;
     struct fail f = {0};
+    enum revise_kind kind = job->operation == JOB_IMAGE ? REVISE_IMAGE : REVISE_VIDEO;
     if (!job->wants_upsampling || !job->prompt[0]) return ERR_OK;
     draw_seed(job);
-    if (revise_prompt(&r, c->s, &job->mem, job->prompt, REVISE_VIDEO, job->seed, &f) != ERR_OK)
+    if (revise_prompt(&r, c->s, &job->mem, job->prompt, kind, job->seed, &f) != ERR_OK)
         return note_failure(c, &f);
     job->revised_prompt = r.text;
     for (int i = 0; i < r.n_warnings && c->asked.n_warnings < VALIDATE_WARNINGS_MAX; i++)
@@ -236,6 +238,33 @@ static enum err enqueue(struct create *c) {
     return rc;
 }
 
+/* One job for each picture, whose seeds follow each other; an Idempotency-Key covers them all. */
+static enum err enqueue_images(struct create *c, struct images_ask *ask) {
+    struct job *job = &c->asked.job;
+    char idem[SHA256_HEX + 16], own[SHA256_HEX + 1];
+    enum err rc = ERR_OK;
+    memcpy(own, c->idem, sizeof(own));
+    draw_seed(job);
+    for (ask->n = 0; rc == ERR_OK && ask->n < c->asked.n_images; ask->n++) {
+        if (own[0] && ask->n > 0) {
+            int n = snprintf(idem, sizeof(idem), "%s %d", own, ask->n);
+            sha256_hex(idem, (size_t)n, c->idem);
+        }
+        rc = enqueue(c);
+        memcpy(ask->id[ask->n], c->ticket.id, sizeof(ask->id[0]));
+        job->seed++;
+    }
+    return rc;
+}
+
+static void run_images(struct create *c) {
+    struct images_ask ask = {.wants_url = c->asked.wants_url,
+                             .wants_stream = c->asked.wants_stream};
+    enum err rc = enqueue_images(c, &ask);
+    if (rc == ERR_INPUT) request_reply_problem(c->req, &c->problem);
+    if (rc == ERR_OK) images_wait(c->s, c->req, &ask);
+}
+
 void create_run(struct server *s, struct request *req) {
     struct create c = {.s = s, .req = req};
     int64_t after = -1;
@@ -243,11 +272,20 @@ void create_run(struct server *s, struct request *req) {
         poll_continue(s, req);
         return;
     }
+    if (images_find(req)) {
+        images_continue(s, req);
+        return;
+    }
     c.body = app_body(req);
     int wait_s = poll_seconds(req, &after);
     if (wait_s < 0) return;
     enum err rc = read_job(&c);
     if (rc == ERR_OK) rc = revise(&c);
+    if (rc == ERR_OK && c.asked.job.operation == JOB_IMAGE) {
+        run_images(&c);
+        job_free(&c.asked.job);
+        return;
+    }
     if (rc == ERR_OK) rc = enqueue(&c);
     if (rc == ERR_OK) remember(&c);
     if (rc == ERR_INPUT) request_reply_problem(req, &c.problem);

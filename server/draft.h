@@ -44,6 +44,12 @@ enum err draft_task_old_prompt(struct draft *d, const struct body_field *f);
 enum err draft_task_start(struct draft *d, const struct body_field *f);
 enum err draft_task_end(struct draft *d, const struct body_field *f);
 enum err draft_task_loop(struct draft *d, const struct body_field *f);
+/* ---- stills: draft_image.c ---- */
+enum err draft_image_n(struct draft *d, const struct body_field *f);
+enum err draft_image_reply(struct draft *d, const struct body_field *f);
+enum err draft_image_format(struct draft *d, const struct body_field *f);
+enum err draft_image_background(struct draft *d, const struct body_field *f);
+enum err draft_image_stream(struct draft *d, const struct body_field *f);
 /* What no field can see alone. */
 enum err draft_task_check(struct draft *d);
 

@@ -14,6 +14,7 @@ static const struct operation rows[] = {
      OPERATION_PROMPT | OPERATION_SECONDS | OPERATION_VIDEO, 4, false, "video"},
     {"videos.connect", "connect", JOB_CONNECT, OPERATION_CONNECT,
      OPERATION_VIDEO | OPERATION_SECOND_VIDEO, 2, false, "first_video"},
+    {"images.generate", "image", JOB_IMAGE, OPERATION_IMAGE, OPERATION_PROMPT, 1, false, ""},
     {"videos.loop", "loop", JOB_LOOP, OPERATION_LOOP, OPERATION_VIDEO_OR_PROMPT, 2, false, "video"},
 };
 

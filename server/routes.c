@@ -33,6 +33,7 @@ static const struct route rows[] = {
      "characters.create"},
     {"GET", "/v1/videos/characters/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_unsupported,
      "characters.get"},
+    {"POST", "/v1/images/generations", ROUTE_KEY, ROUTE_BODY_JSON, create_run, "images.generate"},
     {"POST", "/v1/files", ROUTE_KEY, ROUTE_BODY_CLIP, files_create, "files.create"},
     {"GET", "/v1/files", ROUTE_KEY, ROUTE_BODY_NONE, files_list, "files.list"},
     {"GET", "/v1/files/{id}", ROUTE_KEY, ROUTE_BODY_NONE, files_get, "files.get"},

@@ -75,6 +75,7 @@ static enum err set_size(struct draft *d, const struct body_field *f) {
     d->has_size = d->out->has_size = true;
     if (field_text(f, 64, &s, d->p) != ERR_OK) return ERR_INPUT;
     struct str rest = s;
+    if (d->rules->op->job == JOB_IMAGE && str_eq(s, "auto")) return ERR_OK;
     if (!str_split(&rest, 'x', &w) || !str_parse_i64(w, 0, 1000000, &width) ||
         !str_parse_i64(rest, 0, 1000000, &height))
         return problem_set(d->p, PROBLEM_INVALID_VALUE, "size",
@@ -258,6 +259,7 @@ static enum err set_output(struct draft *d, const struct body_field *f) {
 
 static enum err set_n(struct draft *d, const struct body_field *f) {
     int64_t n = 0;
+    if (d->rules->op->job == JOB_IMAGE) return draft_image_n(d, f);
     return field_int(f, 1, 1, &n, d->p);
 }
 
@@ -293,7 +295,7 @@ static const struct rule {
 } rules[] = {
     {"prompt", set_prompt, OPERATION_ALL, false, NULL},
     {"model", set_model, OPERATION_ALL, false, NULL},
-    {"seconds", set_seconds, OPERATION_ALL & ~OPERATION_EDITS, false, NULL},
+    {"seconds", set_seconds, OPERATION_VIDEOS & ~OPERATION_EDITS, false, NULL},
     {"size", set_size, OPERATION_ALL, false, NULL},
     {"width", set_width, OPERATION_ALL, false, NULL},
     {"height", set_height, OPERATION_ALL, false, NULL},
@@ -323,23 +325,31 @@ static const struct rule {
     {"steps", set_steps, OPERATION_ALL, false, NULL},
     {"num_inference_steps", set_steps, OPERATION_ALL, false, "steps"},
     {"guidance_scale", set_guidance, OPERATION_ALL, false, NULL},
-    {"fps", set_fps, OPERATION_ALL, false, NULL},
+    {"fps", set_fps, OPERATION_VIDEOS, false, NULL},
     {"num_frames", set_num_frames, OPERATION_CREATE | OPERATION_LOOP, false, NULL},
     {"priority", set_priority, OPERATION_ALL, false, NULL},
     {"service_tier", set_priority, OPERATION_ALL, false, "priority"},
-    {"webhook_url", set_webhook_url, OPERATION_ALL, false, NULL},
-    {"callback_url", set_webhook_url, OPERATION_ALL, false, "webhook_url"},
-    {"webhook", set_webhook_url, OPERATION_ALL, false, "webhook_url"},
-    {"webhook_events", set_webhook_event, OPERATION_ALL, true, NULL},
-    {"webhook_events_filter", set_webhook_event, OPERATION_ALL, true, "webhook_events"},
+    {"webhook_url", set_webhook_url, OPERATION_VIDEOS, false, NULL},
+    {"callback_url", set_webhook_url, OPERATION_VIDEOS, false, "webhook_url"},
+    {"webhook", set_webhook_url, OPERATION_VIDEOS, false, "webhook_url"},
+    {"webhook_events", set_webhook_event, OPERATION_VIDEOS, true, NULL},
+    {"webhook_events_filter", set_webhook_event, OPERATION_VIDEOS, true, "webhook_events"},
     {"metadata", set_metadata, OPERATION_ALL, true, NULL},
     {"deadline_seconds", set_deadline, OPERATION_ALL, false, NULL},
-    {"expires_after_seconds", set_expiry, OPERATION_ALL, false, NULL},
-    {"output", set_output, OPERATION_ALL, true, NULL},
+    {"expires_after_seconds", set_expiry, OPERATION_VIDEOS, false, NULL},
+    {"output", set_output, OPERATION_VIDEOS, true, NULL},
     {"prompt_upsampling", set_upsampling, OPERATION_ALL, false, NULL},
     {"n", set_n, OPERATION_ALL, false, NULL},
-    {"characters", refuse, OPERATION_ALL, true, NULL},
-    {"upload_url", refuse, OPERATION_ALL, true, NULL},
+    {"response_format", draft_image_reply, OPERATION_IMAGE, false, NULL},
+    {"output_format", draft_image_format, OPERATION_IMAGE, false, NULL},
+    {"output_compression", ignore, OPERATION_IMAGE, false, NULL},
+    {"background", draft_image_background, OPERATION_IMAGE, false, NULL},
+    {"stream", draft_image_stream, OPERATION_IMAGE, false, NULL},
+    {"partial_images", ignore, OPERATION_IMAGE, false, NULL},
+    {"style", ignore, OPERATION_IMAGE, false, NULL},
+    {"moderation", ignore, OPERATION_IMAGE, false, NULL},
+    {"characters", refuse, OPERATION_VIDEOS, true, NULL},
+    {"upload_url", refuse, OPERATION_VIDEOS, true, NULL},
     {"extra_body", ignore, OPERATION_ALL, true, NULL}, /* {} only: members were merged */
     {"extra_json", ignore, OPERATION_ALL, true, NULL},
     {"extra_params", ignore, OPERATION_ALL, true, NULL},
@@ -479,6 +489,10 @@ static void set_defaults(struct job *job, const struct operation *op) {
     job->operation = op->job;
     job->seconds = op->seconds;
     if (!op->has_size) job->width = job->height = 0;
+    if (op->job != JOB_IMAGE) return;
+    job->num_frames = 1;
+    job->format = JOB_PNG;
+    job->priority = JOB_HIGH; /* somebody waits on the line */
 }
 
 /* A loop from words alone is a clip like any other, of the usual size and length. */
@@ -496,7 +510,7 @@ static void settle_loop(struct draft *d) {
 enum err validate_create(struct validate_result *out, const struct body *body,
                          const struct validate_rules *validate_rules, struct problem *p) {
     struct draft d = {.out = out, .body = body, .rules = validate_rules, .p = p};
-    *out = (struct validate_result){.has_size = false};
+    *out = (struct validate_result){.n_images = 1};
     job_make(&out->job);
     set_defaults(&out->job, validate_rules->op);
     if (validate_rules->path_id.n && draft_source_path(&d, validate_rules->path_id) != ERR_OK)

@@ -12,7 +12,7 @@
 #include "server/models.h"
 #include "server/request.h"
 
-enum { VALIDATE_WARNINGS_MAX = 8, VALIDATE_WARNING_SIZE = 160 };
+enum { VALIDATE_IMAGES_MAX = 10, VALIDATE_WARNINGS_MAX = 8, VALIDATE_WARNING_SIZE = 160 };
 
 /* Pictures and clips that a job may need, each an asset of the job. */
 enum validate_slot {
@@ -37,6 +37,9 @@ struct validate_result {
     struct job job; /* job_free() is the caller's in every case; its assets are still empty */
     struct validate_source source[VALIDATE_SLOT_COUNT];
     bool has_size;
+    int n_images;   /* of an image request, 1 to VALIDATE_IMAGES_MAX */
+    bool wants_url; /* of them: links, not bytes */
+    bool wants_stream;
     int n_warnings;
     char warnings[VALIDATE_WARNINGS_MAX][VALIDATE_WARNING_SIZE];
 };

@@ -9,7 +9,7 @@
 #include "common/base/mem.h"
 #include "server/poll.h"
 
-enum { LIST_LIMIT = 20 };
+enum { LIST_LIMIT = 20, PAGES_MAX = 20 };
 
 static void not_found(struct request *req) {
     request_reply_error(req, PROBLEM_VIDEO_NOT_FOUND, "id", "there is no video with this id");
@@ -118,6 +118,32 @@ static bool read_page(struct request *req, struct queue_page_query *q) {
     return read_sort(req, &q->sort);
 }
 
+/* Stills are jobs too, but no videos: GET by id finds them, the list leaves them out. The canonical
+ * request begins with its operation. */
+static bool is_listed(const struct queue_job *job) {
+    return !str_starts(str_of(job->spec), "{\"operation\":\"image\"");
+}
+
+static bool has_listed(const struct queue_page *page) {
+    for (int i = 0; i < page->n_jobs; i++)
+        if (is_listed(&page->job[i])) return true;
+    return false;
+}
+
+/* A page of stills alone would end a client's paging: the next one is read in its place. */
+static enum err read_listed(struct redis *r, struct queue_page *page, struct queue_page_query *q,
+                            struct request *req, struct fail *f) {
+    enum err rc = queue_view_list(r, page, q, f);
+    for (int i = 0; rc == ERR_OK && page->has_more && !has_listed(page) && i < PAGES_MAX; i++) {
+        const char *last = page->job[page->n_jobs - 1].id;
+        q->after = arena_copy(&req->mem, last, strlen(last));
+        queue_view_page_free(page);
+        if (!q->after) return FAIL(f, ERR_NOMEM, "no memory for a page of videos");
+        rc = queue_view_list(r, page, q, f);
+    }
+    return rc;
+}
+
 static enum err put_page(struct buf *out, const struct queue_page *page, struct fail *f) {
     struct doc_out o;
     enum err rc = ERR_OK;
@@ -127,6 +153,7 @@ static enum err put_page(struct buf *out, const struct queue_page *page, struct 
     doc_put_text(&o, "object", "list");
     doc_open_array(&o, "data");
     for (int i = 0; i < n; i++) {
+        if (!is_listed(&page->job[i])) continue;
         enum err bad = video_put(&o, NULL, &page->job[i], NULL, f);
         if (bad != ERR_OK) /* nothing was written; one record must not hide the others */
             log_fail(LOG_ERROR, "videos.unreadable", f);
@@ -147,7 +174,7 @@ void videos_list(struct server *s, struct request *req) {
     struct fail f = {0};
     if (!read_page(req, &q) || server_borrow(s, req, &r) != ERR_OK) return;
     struct queue_page *page = mem_take(1, sizeof(*page));
-    enum err rc = page ? queue_view_list(r, page, &q, &f)
+    enum err rc = page ? read_listed(r, page, &q, req, &f)
                        : FAIL(&f, ERR_NOMEM, "no memory for a page of videos");
     server_give(s, req, r);
     if (rc == ERR_OK) rc = put_page(&req->reply.body, page, &f);

@@ -19,7 +19,6 @@
 enum { PATH_SIZE = 1100, THUMBNAIL_SIDE_MAX = 640, CHUNK = 1 << 16 };
 
 static const char *const types[RECEIPT_VARIANT_COUNT] = {
-    [RECEIPT_VIDEO] = "video/mp4",
     [RECEIPT_THUMBNAIL] = "image/webp",
     [RECEIPT_SPRITESHEET] = "image/webp",
 };
@@ -40,14 +39,20 @@ static bool has_source_pieces(const struct plan *p) {
     return false;
 }
 
+/* A still, not a clip: one file and its thumbnail. */
+static bool is_picture(const struct plan *p) {
+    return p->format == JOB_PNG || p->format == JOB_WEBP;
+}
+
 /* Frames of sources keep their pixels, so what was rendered is scaled before it joins them. */
 static enum err open_scale(struct clip *c, struct fail *f) {
     const struct plan *p = c->plan;
     const struct scale_opts o = {p->canvas.width, p->canvas.height, p->out_width, p->out_height};
+    bool needs_size = has_source_pieces(p) || is_picture(p);
     bool is_same = p->canvas.width == p->out_width && p->canvas.height == p->out_height;
     c->width = p->canvas.width;
     c->height = p->canvas.height;
-    if (is_same || !has_source_pieces(p)) return ERR_OK;
+    if (is_same || !needs_size) return ERR_OK;
     c->width = p->out_width;
     c->height = p->out_height;
     return scale_open(&c->scale, &o, f);
@@ -76,8 +81,10 @@ enum err clip_open(struct clip **out, const char *dir, const struct plan *plan, 
                                .out_width = plan->out_width,
                                .out_height = plan->out_height,
                                .n_frames = plan->n_out_frames};
-    TRY(encode_open(&c->video, c->path[RECEIPT_VIDEO], &video, f));
-    TRY(sheet_open(&c->sheet, &sheet, f));
+    if (!is_picture(plan)) {
+        TRY(encode_open(&c->video, c->path[RECEIPT_VIDEO], &video, f));
+        TRY(sheet_open(&c->sheet, &sheet, f));
+    }
     *out = c;
 out:
     if (rc != ERR_OK) clip_drop(c);
@@ -95,14 +102,28 @@ static enum err write_thumbnail(const struct clip *c, const uint8_t *rgb, struct
     return still_write_webp(c->path[RECEIPT_THUMBNAIL], &s, f);
 }
 
+static enum err write_picture(const struct clip *c, const uint8_t *rgb, struct fail *f) {
+    const struct still s = {.rgb = rgb,
+                            .width = c->width,
+                            .height = c->height,
+                            .out_width = c->width,
+                            .out_height = c->height};
+    return c->plan->format == JOB_PNG ? still_write_png(c->path[RECEIPT_VIDEO], &s, f)
+                                      : still_write_webp(c->path[RECEIPT_VIDEO], &s, f);
+}
+
 /* One frame of the result. */
 static enum err add_frame(struct clip *c, const uint8_t *rgb, struct fail *f) {
     enum err rc = ERR_OK;
     size_t stride = (size_t)c->width * 3;
     if (c->n_seen >= c->plan->n_out_frames)
         return FAIL(f, ERR_BUG, "clip: more than the %d planned frames", c->plan->n_out_frames);
-    TRY(encode_frame(c->video, rgb, stride, f));
-    TRY(sheet_frame(c->sheet, rgb, stride, f));
+    if (is_picture(c->plan)) {
+        TRY(write_picture(c, rgb, f));
+    } else {
+        TRY(encode_frame(c->video, rgb, stride, f));
+        TRY(sheet_frame(c->sheet, rgb, stride, f));
+    }
     if (c->n_seen == c->plan->n_out_frames / 2) TRY(write_thumbnail(c, rgb, f));
     c->n_seen++;
 out:
@@ -123,8 +144,9 @@ enum err clip_out_frame(struct clip *c, const uint8_t *rgb, struct fail *f) {
     return add_frame(c, rgb, f);
 }
 
-static enum err describe(struct receipt_object *out, const char *path, enum receipt_variant v,
+static enum err describe(const struct clip *c, struct receipt_object *out, enum receipt_variant v,
                          struct fail *f) {
+    const char *path = c->path[v];
     struct sha256 h;
     unsigned char digest[SHA256_BYTES];
     char chunk[CHUNK];
@@ -142,7 +164,8 @@ static enum err describe(struct receipt_object *out, const char *path, enum rece
     sha256_end(&h, digest);
     sha256_to_hex(digest, out->sha256);
     snprintf(out->key, sizeof(out->key), "%s", spool_file_name(v));
-    snprintf(out->type, sizeof(out->type), "%s", types[v]);
+    snprintf(out->type, sizeof(out->type), "%s",
+             v == RECEIPT_VIDEO ? job_format_type(c->plan->format) : types[v]);
     return ERR_OK;
 }
 
@@ -185,11 +208,15 @@ enum err clip_close(struct clip *c, struct receipt *out, struct fail *f) {
         rc = FAIL(f, ERR_BUG, "clip: %d of %d frames came", c->n_seen, c->plan->n_out_frames);
         goto out;
     }
-    TRY(end_video(c, f));
-    TRY(end_sheet(c, f));
-    TRY(check_video(c, f));
+    bool is_still = is_picture(c->plan);
+    if (!is_still) {
+        TRY(end_video(c, f));
+        TRY(end_sheet(c, f));
+        TRY(check_video(c, f));
+    }
     for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++)
-        TRY(describe(&out->objects[i], c->path[i], (enum receipt_variant)i, f));
+        if (!is_still || i != RECEIPT_SPRITESHEET)
+            TRY(describe(c, &out->objects[i], (enum receipt_variant)i, f));
     out->width = c->plan->out_width;
     out->height = c->plan->out_height;
     out->fps = c->plan->out_fps;

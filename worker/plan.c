@@ -30,6 +30,7 @@ static const struct rule {
     {JOB_CONNECT, 0, VIDEO | SECOND, TASK_CONNECT, false, "connect"},
     {JOB_LOOP, 0, 0, TASK_TEXT, true, "a clip that loops"},
     {JOB_LOOP, VIDEO, VIDEO, TASK_LOOP, false, "make a clip loop"},
+    {JOB_IMAGE, 0, 0, TASK_TEXT, false, "text to image"},
     {JOB_EDIT, JOB_SDEDIT, VIDEO, TASK_VIDEO, false, "edit a clip"},
     {JOB_EDIT, JOB_FLOWEDIT, VIDEO, TASK_VIDEO, false, "edit a clip by words"},
     {JOB_EDIT, JOB_METHOD_COUNT, VIDEO, TASK_EDIT, false, "edit a part of a clip"},
@@ -375,6 +376,7 @@ enum err plan_make(struct plan *out, const struct job *job, const struct plan_mo
 
     TRY(find_rule(&rule, job, f));
     out->kind = rule->kind;
+    out->format = job->format;
     out->is_ring = rule->is_ring || (job->operation == JOB_CREATE && job->task.is_loop);
     TRY(find_assets(out, rule, job, f));
     if (out->n_assets > 0 && !m->has_image_encoder)

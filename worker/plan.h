@@ -43,6 +43,7 @@ struct plan {
     bool is_flow;           /* led from the old words to the new ones */
     double level;           /* how freely a region is made anew */
     int anew_from, anew_to; /* frames of the canvas that are edited */
+    enum job_format format;
     int model_fps;
     int out_width, out_height; /* what the client gets */
     int out_fps, n_out_frames;

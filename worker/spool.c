@@ -21,7 +21,7 @@ enum { NOTE_MAX = RECEIPT_JSON_MAX + 1024, NONCE_SHOWN = 8 };
 static const struct {
     const char *file, *suffix;
 } variants[RECEIPT_VARIANT_COUNT] = {
-    [RECEIPT_VIDEO] = {"video.mp4", ".mp4"},
+    [RECEIPT_VIDEO] = {"video.mp4", "."},
     [RECEIPT_THUMBNAIL] = {"thumbnail.webp", "-thumbnail.webp"},
     [RECEIPT_SPRITESHEET] = {"spritesheet.webp", "-spritesheet.webp"},
 };
@@ -38,9 +38,10 @@ static int short_lease(const char *lease) {
 }
 
 void spool_object_key(char out[STORE_KEY_MAX + 1], const struct spool_entry *e,
-                      enum receipt_variant v) {
-    snprintf(out, STORE_KEY_MAX + 1, "t/%s/%.*s%s", e->id, short_lease(e->lease), e->lease,
-             variants[v].suffix);
+                      enum receipt_variant v, const char *type) {
+    const char *ext = v == RECEIPT_VIDEO ? store_ext_of(type) : "";
+    snprintf(out, STORE_KEY_MAX + 1, "t/%s/%.*s%s%s", e->id, short_lease(e->lease), e->lease,
+             variants[v].suffix, ext);
 }
 
 /* A worker that comes back is the same worker: the queue must not wait for its ghost. */
@@ -158,7 +159,8 @@ enum err spool_seal(struct spool *s, struct spool_entry *e, const struct receipt
     e->receipt = *receipt;
     for (int v = 0; v < RECEIPT_VARIANT_COUNT; v++)
         if (receipt->objects[v].key[0])
-            spool_object_key(e->receipt.objects[v].key, e, (enum receipt_variant)v);
+            spool_object_key(e->receipt.objects[v].key, e, (enum receipt_variant)v,
+                             receipt->objects[v].type);
     enum err rc = receipt_write(&e->receipt, &b, f);
     if (rc == ERR_OK) rc = write_entry(e, "deliver.json", &b, f);
     buf_free(&b);

@@ -39,7 +39,7 @@ const char *spool_file_name(enum receipt_variant v);
 /* t/ID/EPOCH-NONCE8.mp4 and kin: the lease is in the name, so two attempts never share an object.
  */
 void spool_object_key(char out[STORE_KEY_MAX + 1], const struct spool_entry *e,
-                      enum receipt_variant v);
+                      enum receipt_variant v, const char *type);
 
 /* ERR_CONFIG when another worker holds the lock or the directory cannot be used. */
 MUST_CHECK enum err spool_open(struct spool *s, const char *dir, struct fail *f);
