@@ -17,7 +17,7 @@ import torch
 from common import Stage, arguments, normal, rng_for, run
 from encode import Latents
 from tokens import Tokens
-from train_dit import CHINESE, LENGTHS, MAX_TOKENS, Both, load_both, pick, shards_of
+from train_dit import CHINESE, LENGTHS, MAX_TOKENS, Both, known_ends, load_both, pick, shards_of
 
 SHIFT, STEPS, SUBSTEPS = 2.0, 4, 3
 # Which frames are known while a segment is learnt: the tasks in about the shares of stage 2.
@@ -38,10 +38,7 @@ def draw_known(rng, frames):
     k = int(rng.integers(1, frames // 2 + 1))
     if kind == "first":
         free[0] = 0
-    if kind in ("prefix", "both"):
-        free[:k] = 0
-    if kind in ("suffix", "both"):
-        free[frames - k:] = 0
+    known_ends(free, kind, k)
     return free
 
 

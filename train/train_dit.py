@@ -55,6 +55,17 @@ def one_level(rng, tokens=0):
     return SHIFT * t / (1 + (SHIFT - 1) * t) if tokens >= MANY_TOKENS else t
 
 
+def known_ends(t, kind, k):
+    """Level 0 for k frames of the ends that `kind` knows; something is always left to make."""
+    n = len(t)
+    if kind == "both":
+        k = min(k, (n - 1) // 2)
+    if kind in ("prefix", "both"):
+        t[:k] = 0
+    if kind in ("suffix", "both"):
+        t[n - k:] = 0
+
+
 def draw_levels(rng, frames, tokens=0, kind=None):
     """Noise level of each latent frame, 0 = known; `tokens` of the whole clip."""
     t, kind = np.full(frames, one_level(rng, tokens)), kind or pick(rng, PATTERNS)
@@ -65,10 +76,7 @@ def draw_levels(rng, frames, tokens=0, kind=None):
         t = np.array([one_level(rng, tokens) for _ in t])
     if kind == "first":
         t[0] = 0
-    if kind in ("prefix", "both"):
-        t[:k] = 0
-    if kind in ("suffix", "both"):
-        t[frames - k:] = 0
+    known_ends(t, kind, k)
     if kind == "worn":
         t[:k] = rng.uniform(0, WORN)
     return t
