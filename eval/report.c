@@ -6,6 +6,7 @@
 #include "common/base/assert.h"
 #include "common/base/mem.h"
 #include "common/doc.h"
+#include "eval/pair.h"
 
 static const char *const names[REPORT_FIGURE_COUNT] = {
     "environment", "colour",     "class",       "camera",     "action",     "layout",
@@ -101,6 +102,43 @@ static void set_few(struct report *r) {
     if (t.n >= REPORT_COUNT_MIN && t.render > 0) r->figure[REPORT_FEW_STEP].state = REPORT_GOOD;
 }
 
+/* A question that no head answers well enough on renders goes to a judge that was calibrated on
+ * more of them than stand here. */
+static void set_calibrated(struct report *r, enum report_figure figure,
+                           const struct report_tally *t, const char *judge, double accuracy) {
+    set(r, figure, t, judge);
+    if (r->figure[figure].state != REPORT_TOO_FEW)
+        r->figure[figure].state = accuracy >= REPORT_USABLE ? REPORT_GOOD : REPORT_NOT_USABLE;
+}
+
+static void set_geometry(struct report *r, enum report_figure figure, enum judge_name name) {
+    const struct judge *j = judge_get(name);
+    set_calibrated(r, figure, &r->geometry[name], j->name, j->accuracy);
+}
+
+static void set_judges(struct report *r) {
+    for (int i = 0; i < r->n_scores; i++) {
+        r->pair.n += r->score[i].made.pair.n;
+        r->pair.render += r->score[i].render.pair.n_right;
+        r->pair.made += r->score[i].made.pair.n_right;
+        for (int k = 0; k < JUDGE_COUNT; k++) {
+            const struct score_verdicts *render = &r->score[i].render.geometry[k];
+            const struct score_verdicts *made = &r->score[i].made.geometry[k];
+            r->geometry[k].n += made->n;
+            r->geometry[k].made += made->n_right;
+            /* Of a policy there is no render: what each move shows is certain. */
+            r->geometry[k].render += render->n ? render->n_right : made->n;
+        }
+    }
+    set_geometry(r, REPORT_PERMANENCE, JUDGE_PERMANENCE);
+    set_geometry(r, REPORT_PERSISTENCE, JUDGE_PERSISTENCE);
+    set_geometry(r, REPORT_EGO_MOTION, JUDGE_EGO_MOTION);
+    if (r->figure[REPORT_CAMERA].state == REPORT_NOT_USABLE)
+        set_geometry(r, REPORT_CAMERA, JUDGE_CAMERA);
+    if (r->figure[REPORT_LAYOUT].state != REPORT_GOOD && r->pair.n >= REPORT_COUNT_MIN)
+        set_calibrated(r, REPORT_LAYOUT, &r->pair, "pair", PAIR_ACCURACY);
+}
+
 static void set_stable(struct report *r) {
     struct report_tally t = {0};
     for (int i = 0; i < r->n_scores; i++) {
@@ -166,6 +204,7 @@ enum err report_make(struct report *r, const struct score *scores, int n_scores,
         r->figure[i].state = REPORT_TOO_FEW;
     set_heads(r);
     set_held_out(r);
+    set_judges(r);
     set_stable(r);
     set_few(r);
     set_quality(r);
@@ -220,6 +259,24 @@ static void put_heads(struct doc_out *o, const struct report *r) {
         doc_put_real(o, "generated", share(t->made, t->n));
         doc_put_int(o, "count", t->n);
         doc_put_bool(o, "is_usable", report_is_usable(t));
+        doc_close_object(o);
+    }
+    doc_close_object(o);
+}
+
+static void put_geometry(struct doc_out *o, const struct report *r) {
+    doc_open_object(o, "geometry");
+    for (int k = 0; k < JUDGE_COUNT; k++) {
+        const struct judge *j = judge_get((enum judge_name)k);
+        const struct report_tally *t = &r->geometry[k];
+        doc_open_object(o, j->name);
+        doc_put_text(o, "what", j->what);
+        doc_put_real(o, "render", share(t->render, t->n));
+        doc_put_real(o, "generated", share(t->made, t->n));
+        doc_put_int(o, "count", t->n);
+        doc_put_real(o, "accuracy", j->accuracy);
+        doc_put_int(o, "calibrated_on", j->n_calibrated);
+        doc_put_bool(o, "is_usable", j->accuracy >= JUDGE_USABLE);
         doc_close_object(o);
     }
     doc_close_object(o);
@@ -313,6 +370,7 @@ enum err report_json(const struct report *r, const struct report_about *about, s
     put_column(&o, r, "ci95", COLUMN_CI95);
     put_column(&o, r, "judge", COLUMN_JUDGE);
     put_heads(&o, r);
+    put_geometry(&o, r);
     doc_open_object(&o, "abilities");
     for (int t = SUITE_STILL; t < SUITE_TASK_COUNT; t++)
         put_ability(&o, r, (enum suite_task)t);

@@ -54,6 +54,7 @@ struct report {
     const struct score *score;
     int n_scores;
     struct report_value figure[REPORT_FIGURE_COUNT];
+    struct report_tally geometry[JUDGE_COUNT], pair;
     struct report_tally head[LABEL_HEAD_COUNT]; /* over all rows of words only */
     double frechet, frechet_floor; /* of made clips; between two halves of the renders */
     double sharpness;              /* over that of the renders */

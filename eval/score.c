@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "eval/pair.h"
 
 enum { WINDOW_FRAMES = 33, WINDOW_STEP = 24, HEAD = 17, ENDS = 9 };
 
@@ -63,6 +64,48 @@ static double given_psnr(const struct suite_row *row, const struct reel *truth,
     }
 }
 
+static enum err ask(struct score_side *out, enum judge_name name, const struct reel *r,
+                    const struct scene *s, struct fail *f) {
+    struct judge_verdict v;
+    enum err rc = judge_look(name, &v, r, s, f);
+    if (rc != ERR_OK) return rc;
+    out->geometry[name].n++;
+    out->geometry[name].n_right += v.is_right;
+    return ERR_OK;
+}
+
+/* The judges of geometry know scenes that are asked for in words. */
+static enum err ask_geometry(struct score_side *out, const struct scene *s, const struct reel *r,
+                             struct fail *f) {
+    enum err rc = ERR_OK;
+    for (int k = 0; k < JUDGE_COUNT; k++)
+        if (judge_fits((enum judge_name)k, s)) TRY(ask(out, (enum judge_name)k, r, s, f));
+    if (pair_fits(s)) {
+        TRY(pair_look(&out->pair.n_right, r, s, f));
+        out->pair.n = 1;
+    }
+out:
+    return rc;
+}
+
+/* What a player was told last fills the frames that were added last. */
+static enum err ask_policy(struct score_side *out, const struct scene *s, const struct reel *r,
+                           struct fail *f) {
+    enum err rc = ERR_OK;
+    for (int i = 0; i < MAKE_POLICY_MOVES; i++) {
+        struct scene move;
+        struct reel part = *r;
+        make_policy_scene(&move, s, i);
+        part.rgb = reel_frame(r, i ? s->frames + (i - 1) * MAKE_POLICY_NEW - 1 : 0);
+        part.n_frames = i ? MAKE_POLICY_NEW + 1 : s->frames;
+        move.frames = (uint16_t)part.n_frames;
+        move.move[0].t1 = (float)part.n_frames / s->fps;
+        if (judge_fits(JUDGE_EGO_MOTION, &move)) TRY(ask(out, JUDGE_EGO_MOTION, &part, &move, f));
+    }
+out:
+    return rc;
+}
+
 static enum err measure(struct score_side *out, struct sight *s, const struct score *score,
                         const struct scene *scene, const struct reel *r, struct fail *f) {
     enum err rc = ERR_OK;
@@ -76,6 +119,8 @@ static enum err measure(struct score_side *out, struct sight *s, const struct sc
         out->flicker = stat_flicker(r);
     if (seam > 0 && seam < r->n_frames) out->seam_drop = stat_seam_drop(r, seam);
     if (row->task == SUITE_LOOP) out->loop_drop = stat_loop_drop(r);
+    if (row->task == SUITE_TEXT) TRY(ask_geometry(out, scene, r, f));
+    if (row->task == SUITE_POLICY && r->n_frames > scene->frames) TRY(ask_policy(out, scene, r, f));
     if (row->task == SUITE_MINUTE) TRY(look_through(out, s, &score->want, r, f));
     stat_thumb(reel_frame(r, r->n_frames / 2), r->width, r->height, out->thumb);
 out:

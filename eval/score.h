@@ -4,10 +4,14 @@
 #ifndef EVAL_SCORE_H
 #define EVAL_SCORE_H
 
+#include "eval/judge.h"
 #include "eval/make.h"
 #include "eval/sight.h"
 #include "eval/stat.h"
 
+struct score_verdicts {
+    int n, n_right;
+};
 /* What is measured on any clip of a row, render or not. */
 struct score_side {
     struct sight_view view;
@@ -18,6 +22,10 @@ struct score_side {
     double given_psnr;       /* of the frames that were given */
     int n_windows, n_stable; /* of two seconds: all, and those with the right place and colour */
     float thumb[STAT_THUMB]; /* of the middle frame */
+    /* Verdicts of the judges of geometry: none where they have nothing to say, one for a clip, one
+     * for each move of SUITE_POLICY. */
+    struct score_verdicts geometry[JUDGE_COUNT];
+    struct score_verdicts pair; /* of pair.h */
 };
 struct score {
     const struct suite_row *row;
