@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +15,12 @@
 
 #include "common/base/assert.h"
 #include "common/base/id.h"
+#include "common/base/log.h"
 #include "common/base/now.h"
+#include "common/s3.h"
 
 enum { COPY_CHUNK = 1 << 16, DIR_MODE = 0750, FILE_MODE = 0640, NAME_TRIES = 4 };
+enum { EVICT_EVERY_S = 600, COPY_OLD_S = 86400, ONE_OBJECT_MAX_GB = 8 };
 
 static const struct {
     const char *ext, *type;
@@ -25,6 +29,13 @@ static const struct {
     {"mkv", "video/x-matroska"}, {"webp", "image/webp"},       {"jpg", "image/jpeg"},
     {"png", "image/png"},        {"json", "application/json"},
 };
+
+static const char *type_of(const char *name) {
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof(types) / sizeof(types[0]); i++)
+        if (strcmp(dot + 1, types[i].ext) == 0) return types[i].type;
+    return "application/octet-stream";
+}
 
 /* A full disk is worth another attempt elsewhere; all else here is an I/O failure. */
 static enum err io_fail(struct fail *f, const char *what, const char *name) {
@@ -78,6 +89,33 @@ void store_close(struct store *s) {
     for (size_t i = 0; i < 3; i++)
         if (fds[i] > 0) close(fds[i]);
     *s = (struct store){.root_fd = -1, .tmp_fd = -1, .obj_fd = -1};
+}
+
+enum err store_attach(struct store *s, const struct s3 *remote, struct fail *f) {
+    struct s3_facts facts;
+    struct fail why = {0};
+    enum err rc = s3_head(remote, &facts, "misora-probe", &why);
+    if (rc != ERR_OK && rc != ERR_NOT_FOUND)
+        return FAIL(f, ERR_CONFIG, "the S3 store cannot be used: %.200s", why.text);
+    s->remote = remote;
+    return ERR_OK;
+}
+
+enum err store_open_backed(struct store *s, const char *dir, struct s3 *room,
+                           const struct s3_conf *conf, struct fail *f) {
+    enum err rc = store_open(s, dir, f);
+    if (rc != ERR_OK || !conf->endpoint || !conf->endpoint[0]) return rc;
+    rc = s3_make(room, conf, f);
+    if (rc == ERR_OK) rc = store_attach(s, room, f);
+    if (rc != ERR_OK) store_close(s);
+    return rc;
+}
+
+enum err store_link(const struct store *s, struct buf *out, const char *key, int64_t seconds,
+                    struct fail *f) {
+    if (!s->remote)
+        return FAIL(f, ERR_UNSUPPORTED, "files of this service have no links of their own");
+    return s3_link(s->remote, out, "GET", key, seconds, f);
 }
 
 static bool is_key_byte(char c, bool is_first) {
@@ -204,6 +242,30 @@ static enum err publish(struct store *s, const char *temp, const struct store_ob
     return rc == ERR_NOT_FOUND ? FAIL(f, ERR_IO, "store: cannot publish %s", o->key) : rc;
 }
 
+/* Drops t/ID when the last object of ID went; rmdir refuses a directory that is not empty. */
+static void remove_empty_dir(struct store *s, const char *key) {
+    char dir[STORE_KEY_MAX + 1];
+    snprintf(dir, sizeof(dir), "%s", key);
+    char *slash = strrchr(dir, '/');
+    if (!slash) return;
+    *slash = '\0';
+    struct place at;
+    if (walk_to(s, &at, dir, WALK_FIND, NULL) != ERR_OK) return;
+    if (strchr(dir, '/')) unlinkat(at.dir_fd, at.name, AT_REMOVEDIR); /* never t/ or u/ itself */
+    close(at.dir_fd);
+}
+
+static enum err remove_here(struct store *s, const char *key, struct fail *f) {
+    struct place at;
+    enum err rc = walk_to(s, &at, key, WALK_FIND, f);
+    if (rc == ERR_NOT_FOUND) return ERR_OK;
+    if (rc != ERR_OK) return rc;
+    if (unlinkat(at.dir_fd, at.name, 0) < 0 && errno != ENOENT) rc = io_fail(f, "remove", key);
+    close(at.dir_fd);
+    if (rc == ERR_OK) remove_empty_dir(s, key);
+    return rc;
+}
+
 enum err store_upload_begin(struct store *s, struct store_upload *up, uint64_t max_bytes,
                             struct fail *f) {
     *up = (struct store_upload){.store = s, .fd = -1, .max_bytes = max_bytes};
@@ -229,11 +291,22 @@ void store_upload_drop(struct store_upload *up) {
     *up = (struct store_upload){.fd = -1};
 }
 
+/* The key of an upload says its content: putting it again makes it young there too. */
+static enum err send_away(struct store *s, int fd, const struct store_object *o, struct fail *f) {
+    struct s3_facts facts = {.size_bytes = o->size_bytes};
+    enum s3_put how = strncmp(o->key, "u/", 2) == 0 ? S3_AGAIN : S3_ONCE;
+    memcpy(facts.sha256, o->sha256, sizeof(facts.sha256));
+    enum err rc = s3_put(s->remote, o->key, fd, type_of(o->key), &facts, how, f);
+    if (rc != ERR_OK) remove_here(s, o->key, NULL);
+    return rc;
+}
+
 /* fsync, publish under o->key, and drop the temporary name whatever happened. */
 static enum err upload_finish(struct store_upload *up, const struct store_object *o,
                               struct fail *f) {
     enum err rc = fsync(up->fd) < 0 ? io_fail(f, "fsync", o->key) : ERR_OK;
     if (rc == ERR_OK) rc = publish(up->store, up->name, o, f);
+    if (rc == ERR_OK && up->store->remote) rc = send_away(up->store, up->fd, o, f);
     store_upload_drop(up);
     return rc;
 }
@@ -309,13 +382,6 @@ enum err store_put_file(struct store *s, struct store_object *out, const char *k
     return rc;
 }
 
-static const char *type_of(const char *name) {
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof(types) / sizeof(types[0]); i++)
-        if (strcmp(dot + 1, types[i].ext) == 0) return types[i].type;
-    return "application/octet-stream";
-}
-
 /* u/SHA256.ext carries its own hash; other keys have it in Redis. */
 static void sha_of(char out[65], const char *key) {
     out[0] = '\0';
@@ -324,7 +390,8 @@ static void sha_of(char out[65], const char *key) {
     out[64] = '\0';
 }
 
-enum err store_find(struct store *s, struct store_found *out, const char *key, struct fail *f) {
+static enum err find_here(struct store *s, struct store_found *out, const char *key,
+                          struct fail *f) {
     struct place at;
     struct stat st;
     *out = (struct store_found){.fd = -1};
@@ -349,35 +416,6 @@ enum err store_find(struct store *s, struct store_found *out, const char *key, s
     return ERR_OK;
 }
 
-void store_found_close(struct store_found *found) {
-    if (found->fd >= 0) close(found->fd);
-    *found = (struct store_found){.fd = -1};
-}
-
-/* Drops t/ID when the last object of ID went; rmdir refuses a directory that is not empty. */
-static void remove_empty_dir(struct store *s, const char *key) {
-    char dir[STORE_KEY_MAX + 1];
-    snprintf(dir, sizeof(dir), "%s", key);
-    char *slash = strrchr(dir, '/');
-    if (!slash) return;
-    *slash = '\0';
-    struct place at;
-    if (walk_to(s, &at, dir, WALK_FIND, NULL) != ERR_OK) return;
-    if (strchr(dir, '/')) unlinkat(at.dir_fd, at.name, AT_REMOVEDIR); /* never t/ or u/ itself */
-    close(at.dir_fd);
-}
-
-enum err store_remove(struct store *s, const char *key, struct fail *f) {
-    struct place at;
-    enum err rc = walk_to(s, &at, key, WALK_FIND, f);
-    if (rc == ERR_NOT_FOUND) return ERR_OK;
-    if (rc != ERR_OK) return rc;
-    if (unlinkat(at.dir_fd, at.name, 0) < 0 && errno != ENOENT) rc = io_fail(f, "remove", key);
-    close(at.dir_fd);
-    if (rc == ERR_OK) remove_empty_dir(s, key);
-    return rc;
-}
-
 /* Removes the plain files of one directory last changed before `limit_s`. */
 static int remove_old(int dir_fd, const char *name, int64_t limit_s) {
     int n_removed = 0;
@@ -396,6 +434,76 @@ static int remove_old(int dir_fd, const char *name, int64_t limit_s) {
     }
     closedir(dir);
     return n_removed;
+}
+
+/* Copies of the last day stay; t/ has a directory for each job. */
+static void evict_now(struct store *s, int64_t limit_s) {
+    int n = remove_old(s->obj_fd, "u", limit_s);
+    int fd = openat(s->obj_fd, "t", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *d;
+    if (!dir && fd >= 0) close(fd);
+    while (dir && (d = readdir(dir)) != NULL) {
+        if (d->d_name[0] == '.') continue;
+        n += remove_old(fd, d->d_name, limit_s);
+        unlinkat(fd, d->d_name, AT_REMOVEDIR); /* refuses one that is not empty */
+    }
+    if (dir) closedir(dir);
+    if (n > 0) log_line(LOG_INFO, "store.evicted", "copies=%d", n);
+}
+
+static void evict(struct store *s) {
+    int64_t now_s = now_wall_ms() / 1000, last_s = s->evicted_s;
+    if (now_s - last_s < EVICT_EVERY_S) return;
+    if (!atomic_compare_exchange_strong(&s->evicted_s, &last_s, now_s)) return;
+    evict_now(s, now_s - COPY_OLD_S);
+}
+
+/* What was brought must be what was put: an upload by its name, a result by what lies beside it. */
+static enum err check_copy(const struct store_object *o, const struct s3_facts *facts,
+                           struct fail *f) {
+    char name[65];
+    sha_of(name, o->key);
+    const char *want = name[0] ? name : facts->sha256;
+    if (!want[0] || strcmp(want, o->sha256) == 0) return ERR_OK;
+    return FAIL(f, ERR_CORRUPT, "store: %s came from S3 with other bytes", o->key);
+}
+
+/* Brings the object here; two who do so at once link the same bytes to the same name. */
+static enum err bring(struct store *s, const char *key, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct store_upload up;
+    struct s3_facts facts;
+    struct store_object o = {0};
+    uint64_t size = 0;
+    TRY(store_upload_begin(s, &up, UINT64_MAX, f));
+    snprintf(o.key, sizeof(o.key), "%s", key);
+    TRY(s3_get(s->remote, &facts, key, up.fd, (uint64_t)ONE_OBJECT_MAX_GB << 30, f));
+    TRY(hash_at(&(struct place){.dir_fd = s->tmp_fd, .name = up.name}, o.sha256, &size, f));
+    o.size_bytes = size;
+    TRY(check_copy(&o, &facts, f));
+    TRY(publish(s, up.name, &o, f));
+out:
+    store_upload_drop(&up);
+    return rc;
+}
+
+enum err store_find(struct store *s, struct store_found *out, const char *key, struct fail *f) {
+    enum err rc = find_here(s, out, key, f);
+    if (rc != ERR_NOT_FOUND || !s->remote) return rc;
+    evict(s);
+    rc = bring(s, key, f);
+    return rc == ERR_OK ? find_here(s, out, key, f) : rc;
+}
+
+void store_found_close(struct store_found *found) {
+    if (found->fd >= 0) close(found->fd);
+    *found = (struct store_found){.fd = -1};
+}
+
+enum err store_remove(struct store *s, const char *key, struct fail *f) {
+    enum err rc = s->remote && store_key_is_ok(key) ? s3_remove(s->remote, key, f) : ERR_OK;
+    return rc == ERR_OK ? remove_here(s, key, f) : rc;
 }
 
 int store_sweep(struct store *s, int64_t older_s) {

@@ -1,4 +1,5 @@
-/* store.h - objects on a local directory: videos, thumbnails, uploads.
+/* store.h - objects on a local directory, and behind it in an S3 store: videos, thumbnails,
+ * uploads.
  *
  * An object appears whole or not at all: bytes go to tmp/, are fsynced, and are then linked to
  * their name; a name is never overwritten. Keys are ours (built from ids and hex), but are checked
@@ -8,6 +9,11 @@
  *   DIR/obj/u/SHA256.ext            uploads, named by their content: the same file twice is one
  * object DIR/tmp/                        what is being written; swept when old
  *
+ * With store_attach() an S3 store is where objects live, under the same keys: a put is done when it
+ * is there, a find brings the object here first, a remove is for both. The directory is then only a
+ * copy that may be lost, and is emptied of what is older than a day. A key never changes its
+ * meaning, so a copy is never stale.
+ *
  * Any thread may use one struct store at once; it holds only a descriptor. Knows nothing of jobs.
  */
 #ifndef COMMON_STORE_H
@@ -16,13 +22,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/sha256.h"
+
+struct s3;
+struct s3_conf;
 
 enum { STORE_KEY_MAX = 159, STORE_DEPTH_MAX = 4, STORE_PATH_MAX = 1024, STORE_TYPE_MAX = 32 };
 
 struct store {
     int root_fd, tmp_fd, obj_fd;
+    const struct s3 *remote;   /* borrowed; NULL: this directory is all there is */
+    _Atomic int64_t evicted_s; /* when old copies were last removed */
     char dir[STORE_PATH_MAX];
 };
 
@@ -56,6 +68,16 @@ struct store_upload {
 /* Makes DIR, DIR/obj, DIR/tmp (0750) where missing and proves that a file can be written there. */
 MUST_CHECK enum err store_open(struct store *s, const char *dir, struct fail *f);
 void store_close(struct store *s);
+/* Opens the directory and, when conf names an endpoint, attaches that store, for which `room` is
+ * filled and lives as long as *s. fetch_start() came before. */
+MUST_CHECK enum err store_open_backed(struct store *s, const char *dir, struct s3 *room,
+                                      const struct s3_conf *conf, struct fail *f);
+/* From now on objects live in `remote`, which outlives the store. ERR_CONFIG in words when it
+ * cannot be asked. */
+MUST_CHECK enum err store_attach(struct store *s, const struct s3 *remote, struct fail *f);
+/* A link to GET the object from anywhere, for `seconds`. ERR_UNSUPPORTED without an S3 store. */
+MUST_CHECK enum err store_link(const struct store *s, struct buf *out, const char *key,
+                               int64_t seconds, struct fail *f);
 
 /* True for 1..4 segments of [A-Za-z0-9_-][A-Za-z0-9._-]*, joined by single slashes, <= 159 bytes.
  */

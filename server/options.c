@@ -24,6 +24,18 @@ static const struct config_row rows[] = {
     {"namespace", CONFIG_TEXT, AT(namespace), "misora", 1, 32, "prefix of all keys in Redis"},
     {"store_dir", CONFIG_TEXT, AT(store_dir), "store", 1, 900,
      "directory of videos and uploads, the same as the workers'"},
+    {"s3_endpoint", CONFIG_TEXT, AT(s3.endpoint), "", 0, 260,
+     "https://HOST[:PORT] of an S3 store where files live; store_dir then holds copies only; "
+     "empty: files live in store_dir"},
+    {"s3_bucket", CONFIG_TEXT, AT(s3.bucket), "", 0, 63,
+     "its bucket; empty: the endpoint's host names it"},
+    {"s3_prefix", CONFIG_TEXT, AT(s3.prefix), "", 0, 150,
+     "what the names of our objects begin with"},
+    {"s3_region", CONFIG_TEXT, AT(s3.region), "us-east-1", 1, 60, "its region"},
+    {"s3_access_key", CONFIG_SECRET, AT(s3.access_key), "", 0, 128, "who we are there"},
+    {"s3_secret_key", CONFIG_SECRET, AT(s3.secret_key), "", 0, 128, "what proves it"},
+    {"s3_public_endpoint", CONFIG_TEXT, AT(s3.public_endpoint), "", 0, 260,
+     "the endpoint in links for clients; empty: the same"},
     {"models_dir", CONFIG_TEXT, AT(models_dir), "models", 0, 900,
      "directory whose folders are models; their ids are misora-FOLDER"},
     {"model_aliases", CONFIG_TEXT, AT(model_aliases), "sora-2=misora-tiny,sora-2-pro=misora-tiny",
@@ -100,5 +112,5 @@ enum err options_check(const struct options *o, struct fail *f) {
     if (o->threads > o->max_connections)
         return FAIL(f, ERR_CONFIG, "threads %lld must not be above max_connections %lld",
                     (long long)o->threads, (long long)o->max_connections);
-    return ERR_OK;
+    return s3_check(&o->s3, f);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/config.h"
+#include "common/s3.h"
 
 struct options {
     char *bind;
@@ -16,6 +17,7 @@ struct options {
     char *redis_password;
     char *namespace;
     char *store_dir;
+    struct s3_conf s3;
     char *models_dir;
     char *model_aliases;
     char *lane;

@@ -23,7 +23,7 @@ enum err server_open(struct server *s, struct fail *f) {
                                     .allow_private = o->webhook_private,
                                     .allow_high_ports = true};
     TRY(models_load(&s->models, o->models_dir, o->model_aliases, f));
-    TRY(store_open(&s->store, o->store_dir, f));
+    TRY(store_open_backed(&s->store, o->store_dir, &s->s3, &o->s3, f));
     TRY(redis_pool_open(&s->pool, &redis, f));
     TRY(meter_make(&s->meter, s->routes, f));
     TRY(auth_make(&s->auth, f));

@@ -10,6 +10,7 @@
 
 #include "common/guard.h"
 #include "common/redis.h"
+#include "common/s3.h"
 #include "common/store.h"
 #include "server/breaker.h"
 #include "server/http.h"
@@ -28,6 +29,7 @@ struct server {
     struct breaker breaker;
     struct pulse pulse;
     struct store store;
+    struct s3 s3; /* where the store has its objects, when it is configured */
     struct models models;
     struct guard_rules hooks;
     struct hub *hub;

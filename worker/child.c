@@ -11,8 +11,10 @@
 #include "common/base/log.h"
 #include "common/base/now.h"
 #include "common/config.h"
+#include "common/fetch.h"
 #include "common/job.h"
 #include "common/receipt.h"
+#include "common/s3.h"
 #include "common/store.h"
 #include "engine/engine.h"
 #include "engine/lora.h"
@@ -24,6 +26,7 @@ enum { REPORT_EVERY_MS = 250 };
 struct child {
     struct wire_reader reader;
     struct store store;
+    struct s3 s3;
     struct run run;
     struct wire_hello hello;
     bool is_cancelled, is_orphan; /* of the running job; the supervisor is gone */
@@ -85,6 +88,18 @@ static void engine_log(void *ctx, const char *event, const char *text) {
              c->place ? " " : "", log_value(value, sizeof(value), text));
 }
 
+static enum err open_store(struct child *c, struct fail *f) {
+    struct wire_s3 *m = &c->hello.s3;
+    struct s3_conf conf = {.endpoint = m->endpoint,
+                           .bucket = m->bucket,
+                           .prefix = m->prefix,
+                           .region = m->region,
+                           .access_key = m->access_key,
+                           .secret_key = m->secret_key};
+    enum err rc = fetch_start(f);
+    return rc == ERR_OK ? store_open_backed(&c->store, c->hello.store_dir, &c->s3, &conf, f) : rc;
+}
+
 static enum err open_all(struct child *c, struct fail *f) {
     enum err rc = ERR_OK;
     struct wire_frame frame;
@@ -93,7 +108,7 @@ static enum err open_all(struct child *c, struct fail *f) {
     if (frame.type != WIRE_HELLO) return FAIL(f, ERR_CORRUPT, "wire: no hello");
     TRY(wire_read_hello(&c->hello, frame.body, f));
     wire_drop(&c->reader, &frame);
-    TRY(store_open(&c->store, c->hello.store_dir, f));
+    TRY(open_store(c, f));
     struct engine_opts opts = {.device = c->hello.device,
                                .n_threads = c->hello.n_threads,
                                .cache_dir = c->hello.cache_dir,

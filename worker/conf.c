@@ -26,9 +26,21 @@ static const struct config_row rows[] = {
      "folder of the model in the diffusers layout"},
     {"store_dir", CONFIG_TEXT, AT(store_dir), "store", 1, 900,
      "directory of videos and uploads, the same as the servers'"},
+    {"s3_endpoint", CONFIG_TEXT, AT(s3.endpoint), "", 0, 260,
+     "https://HOST[:PORT] of an S3 store where files live; store_dir then holds copies only; "
+     "empty: files live in store_dir"},
+    {"s3_bucket", CONFIG_TEXT, AT(s3.bucket), "", 0, 63,
+     "its bucket; empty: the endpoint's host names it"},
+    {"s3_prefix", CONFIG_TEXT, AT(s3.prefix), "", 0, 150,
+     "what the names of our objects begin with"},
+    {"s3_region", CONFIG_TEXT, AT(s3.region), "us-east-1", 1, 60, "its region"},
+    {"s3_access_key", CONFIG_SECRET, AT(s3.access_key), "", 0, 128, "who we are there"},
+    {"s3_secret_key", CONFIG_SECRET, AT(s3.secret_key), "", 0, 128, "what proves it"},
+    {"s3_public_endpoint", CONFIG_TEXT, AT(s3.public_endpoint), "", 0, 260,
+     "the endpoint in links for clients; empty: the same"},
     {"spool_dir", CONFIG_TEXT, AT(spool_dir), "spool", 1, 800,
      "directory for work in progress; one worker each"},
-    {"device", CONFIG_TEXT, AT(device), "cpu", 1, 15, "cpu or ref"},
+    {"device", CONFIG_TEXT, AT(device), "cpu", 1, 15, "cpu, cuda, cuda:N or ref"},
     {"threads", CONFIG_INT, AT(threads), "0", 0, 1024, "threads of the model; 0: all cores"},
     {"precision", CONFIG_TEXT, AT(precision), "auto", 3, 4,
      "numbers of the products: auto, f32, bf16 or int8"},
@@ -102,6 +114,7 @@ enum err conf_check(const struct conf *c, struct fail *f) {
     if (strcmp(c->store_dir, c->spool_dir) == 0)
         return FAIL(f, ERR_CONFIG, "spool_dir and store_dir are both %s; they must differ",
                     c->store_dir);
+    TRY(s3_check(&c->s3, f));
     TRY(conf_lanes(&lanes, c, f));
 out:
     return rc;

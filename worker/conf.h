@@ -7,11 +7,13 @@
 
 #include "common/config.h"
 #include "common/queue.h"
+#include "common/s3.h"
 
 struct conf {
     char *redis_url, *redis_password, *namespace, *worker_id, *lanes;
     char *model_dir, *store_dir, *spool_dir, *device, *precision, *cache_dir, *log_level;
     char *loras, *loras_late;
+    struct s3_conf s3;
     int64_t threads, lease_ms, beat_ms, stall_ms, drain_ms, min_free_bytes, metrics_port;
     bool webhooks, webhook_http, webhook_private;
     char *webhook_secret;

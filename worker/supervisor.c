@@ -22,6 +22,7 @@ struct supervisor {
     struct loop_timer *drain_look;
     struct redis_pool *pool;
     struct store store;
+    struct s3 s3;
     struct spool spool;
     struct metrics *metrics;
     struct kid kid;
@@ -121,6 +122,16 @@ static void on_gone(void *ctx, int wait_status) {
     duty_on_gone(&((struct supervisor *)ctx)->duty, wait_status);
 }
 
+static void tell_s3(struct wire_hello *hello, const struct s3_conf *s3) {
+    struct wire_s3 *out = &hello->s3;
+    snprintf(out->endpoint, sizeof(out->endpoint), "%s", s3->endpoint);
+    snprintf(out->bucket, sizeof(out->bucket), "%s", s3->bucket);
+    snprintf(out->prefix, sizeof(out->prefix), "%s", s3->prefix);
+    snprintf(out->region, sizeof(out->region), "%s", s3->region);
+    snprintf(out->access_key, sizeof(out->access_key), "%s", s3->access_key);
+    snprintf(out->secret_key, sizeof(out->secret_key), "%s", s3->secret_key);
+}
+
 static enum err start_child(struct supervisor *s, struct fail *f) {
     struct wire_hello hello = {.n_threads = (int)s->conf->threads};
     struct kid_events on = {s, on_ready, on_refused, on_progress, on_done, on_failed, on_gone};
@@ -131,6 +142,7 @@ static enum err start_child(struct supervisor *s, struct fail *f) {
     snprintf(hello.cache_dir, sizeof(hello.cache_dir), "%s", s->conf->cache_dir);
     snprintf(hello.loras, sizeof(hello.loras), "%s", s->conf->loras);
     snprintf(hello.loras_late, sizeof(hello.loras_late), "%s", s->conf->loras_late);
+    tell_s3(&hello, &s->conf->s3);
     decode_find_program(hello.decode_program, sizeof(hello.decode_program));
     return kid_open(&s->kid, s->loop, &hello, &on, f);
 }
@@ -148,11 +160,11 @@ static enum err open_stores(struct supervisor *s, struct fail *f) {
                                    s->conf->redis_password[0] ? s->conf->redis_password : NULL,
                                .max_conns = CONNS_MAX};
     enum err rc = ERR_OK;
-    TRY(store_open(&s->store, s->conf->store_dir, f));
+    TRY(fetch_start(f));
+    TRY(store_open_backed(&s->store, s->conf->store_dir, &s->s3, &s->conf->s3, f));
     TRY(spool_open(&s->spool, s->conf->spool_dir, f));
     TRY(redis_pool_open(&s->pool, &redis, f));
     TRY(metrics_make(&s->metrics, tally_rows, TALLY_COUNT, f));
-    TRY(fetch_start(f));
 out:
     return rc == ERR_NOMEM || rc == ERR_OK ? rc : ERR_CONFIG;
 }

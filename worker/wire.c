@@ -42,6 +42,15 @@ static enum err get_int(const struct value *v, const char *key, int64_t min, int
     return rc;
 }
 
+static void write_s3(struct doc_out *o, const struct wire_s3 *m) {
+    doc_put_text(o, "s3_endpoint", m->endpoint);
+    doc_put_text(o, "s3_bucket", m->bucket);
+    doc_put_text(o, "s3_prefix", m->prefix);
+    doc_put_text(o, "s3_region", m->region);
+    doc_put_text(o, "s3_access_key", m->access_key);
+    doc_put_text(o, "s3_secret_key", m->secret_key);
+}
+
 enum err wire_write_hello(struct buf *out, const struct wire_hello *m, struct fail *f) {
     struct doc_out o;
     doc_out_make(&o, out);
@@ -55,8 +64,21 @@ enum err wire_write_hello(struct buf *out, const struct wire_hello *m, struct fa
     doc_put_text(&o, "cache_dir", m->cache_dir);
     doc_put_text(&o, "loras", m->loras);
     doc_put_text(&o, "loras_late", m->loras_late);
+    write_s3(&o, &m->s3);
     doc_close_object(&o);
     return doc_done(&o, f);
+}
+
+static enum err read_s3(struct wire_s3 *m, const struct value *v, struct fail *f) {
+    enum err rc = ERR_OK;
+    TRY(get_text(v, "s3_endpoint", m->endpoint, sizeof(m->endpoint), f));
+    TRY(get_text(v, "s3_bucket", m->bucket, sizeof(m->bucket), f));
+    TRY(get_text(v, "s3_prefix", m->prefix, sizeof(m->prefix), f));
+    TRY(get_text(v, "s3_region", m->region, sizeof(m->region), f));
+    TRY(get_text(v, "s3_access_key", m->access_key, sizeof(m->access_key), f));
+    TRY(get_text(v, "s3_secret_key", m->secret_key, sizeof(m->secret_key), f));
+out:
+    return rc;
 }
 
 static enum err read_hello(void *out, const struct value *v, struct fail *f) {
@@ -71,6 +93,7 @@ static enum err read_hello(void *out, const struct value *v, struct fail *f) {
     TRY(get_text(v, "cache_dir", m->cache_dir, sizeof(m->cache_dir), f));
     TRY(get_text(v, "loras", m->loras, sizeof(m->loras), f));
     TRY(get_text(v, "loras_late", m->loras_late, sizeof(m->loras_late), f));
+    TRY(read_s3(&m->s3, v, f));
 out:
     return rc;
 }

@@ -38,12 +38,18 @@ enum wire_type {
     WIRE_TYPE_COUNT
 };
 
+/* Where the store has its objects; endpoint "": in store_dir. */
+struct wire_s3 {
+    char endpoint[264], bucket[64], prefix[152], region[64], access_key[132], secret_key[132];
+};
+
 struct wire_hello {
     char model_dir[WIRE_PATH_MAX], store_dir[WIRE_PATH_MAX], decode_program[WIRE_PATH_MAX];
     char device[16];
     int n_threads;
     char precision[8];
-    char cache_dir[WIRE_PATH_MAX];                          /* "": none */
+    char cache_dir[WIRE_PATH_MAX]; /* "": none */
+    struct wire_s3 s3;
     char loras[WIRE_LORAS_MAX], loras_late[WIRE_LORAS_MAX]; /* as lora_list_parse() reads them */
 };
 

@@ -1,12 +1,15 @@
-/* fetch.c against a small hostile server on loopback: W8-W10 and the environment of E2. */
+/* fetch.c against a small hostile server on loopback (W8-W10 and the environment of E2), and every
+ * forbidden address as a literal and behind a name, with a counter of packets (W1-W7). */
 #include "common/fetch.h"
 
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <linux/if_ether.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/mem.h"
@@ -20,15 +23,18 @@ static int listener = -1, port;
 static atomic_int n_accepted, n_resolved;
 static char seen[ROUND]; /* the last request */
 
-/* Stands before libc's: libcurl resolves through this, and the name means loopback. */
+static const char *meaning; /* what names of ssrf.example.com mean now */
+
+/* Stands before libc's: libcurl resolves through this, and the names mean what the test says. */
 int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
                 struct addrinfo **res) {
     int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **) = NULL;
     void *symbol = dlsym(RTLD_NEXT, "getaddrinfo");
     memcpy(&real, &symbol, sizeof(real));
     bool is_ours = node && strcmp(node, "rebind.example.com") == 0;
-    if (is_ours) atomic_fetch_add(&n_resolved, 1);
-    return real(is_ours ? "127.0.0.1" : node, service, hints, res);
+    bool is_meant = node && meaning && strcmp(node, "ssrf.example.com") == 0;
+    if (is_ours || is_meant) atomic_fetch_add(&n_resolved, 1);
+    return real(is_ours ? "127.0.0.1" : is_meant ? meaning : node, service, hints, res);
 }
 
 static void drip(int fd) {
@@ -178,6 +184,83 @@ static void a_name_that_means_a_private_address_is_stopped_at_the_socket(void) {
     CHECK_INT(atomic_load(&n_accepted), before);
 }
 
+/* Addresses that may never be called, as a resolver gives them. */
+static const char *const forbidden[] = {
+    "127.0.0.1",        "127.8.8.8",       "0.0.0.0",     "10.0.0.1",
+    "172.16.0.1",       "172.31.255.254",  "192.168.0.1", "100.64.0.1",
+    "169.254.169.254",  "192.0.0.1",       "192.0.2.1",   "192.88.99.1",
+    "198.18.0.1",       "198.51.100.1",    "203.0.113.1", "224.0.0.1",
+    "240.0.0.1",        "255.255.255.255", "::",          "::1",
+    "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "fc00::1",
+    "fe80::1",          "fec0::1",         "ff02::1",     "100::1",
+    "2001:db8::1",      "3fff::1",         "5f00::1",     "2002:7f00:1::",
+    "64:ff9b::7f00:1",  "64:ff9b:1::1",    "2001:0::1",
+};
+
+enum { FORBIDDEN_COUNT = sizeof(forbidden) / sizeof(forbidden[0]), STRANGE_PORT = 80 };
+
+/* True when the packet goes to `text` and, since others talk on loopback too, to our port. */
+static bool goes_to(const unsigned char *packet, size_t n, const char *text) {
+    unsigned char a4[4], a6[16];
+    size_t head = n > 0 && packet[0] >> 4 == 4 ? (size_t)(packet[0] & 15) * 4 : 40;
+    if (n < head + 4) return false;
+    int to = packet[head + 2] << 8 | packet[head + 3];
+    if (to != STRANGE_PORT) return false;
+    if (packet[0] >> 4 == 4)
+        return inet_pton(AF_INET, text, a4) == 1 && memcmp(packet + 16, a4, 4) == 0;
+    return inet_pton(AF_INET6, text, a6) == 1 && memcmp(packet + 24, a6, 16) == 0;
+}
+
+/* How many of the packets that left since the last call go where none may go. */
+static int count_packets(int sniffer) {
+    unsigned char packet[256];
+    int n_bad = 0;
+    ssize_t n;
+    now_sleep_ms(50);
+    while ((n = recv(sniffer, packet, sizeof(packet), MSG_DONTWAIT)) > 0)
+        for (int i = 0; i < FORBIDDEN_COUNT; i++)
+            n_bad += goes_to(packet, (size_t)n, forbidden[i]);
+    return n_bad;
+}
+
+static enum err call_strange(const char *host, const struct guard_rules *rules, struct fail *f) {
+    struct fetch_reply r;
+    char url[256];
+    snprintf(url, sizeof(url), strchr(host, ':') ? "http://[%s]:%d/" : "http://%s:%d/", host,
+             STRANGE_PORT);
+    struct fetch_request q = {
+        .url = url, .connect_ms = 100, .total_ms = 150, .reply_max = 100, .rules = *rules};
+    enum err rc = fetch_call(&r, &q, f);
+    fetch_reply_free(&r);
+    return rc;
+}
+
+static void no_packet_leaves_for_a_forbidden_address(void) {
+    static const struct guard_rules names = {.allow_http = true};
+    int sniffer = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, htons(ETH_P_ALL));
+    if (sniffer < 0) {
+        test_skip("counting packets needs CAP_NET_RAW");
+        return;
+    }
+    if (listener < 0) start_server();
+    CHECK_INT(count_packets(sniffer), 0);
+    for (int i = 0; i < FORBIDDEN_COUNT; i++) {
+        struct fail f = {0};
+        CHECK_INT(call_strange(forbidden[i], &names, &f), ERR_FORBIDDEN);
+        meaning = forbidden[i];
+        enum err rc = call_strange("ssrf.example.com", &names, &f);
+        if (rc != ERR_FORBIDDEN) fprintf(stderr, "  a name for %s: %s\n", meaning, f.text);
+        CHECK_INT(rc, ERR_FORBIDDEN);
+        CHECK_HAS(f.text, "blocked_address");
+        CHECK_INT(count_packets(sniffer), 0);
+    }
+    /* The counter counts: where the rules allow it, a packet is seen. */
+    CHECK(call_strange("127.0.0.1", &open_rules, NULL) != ERR_FORBIDDEN);
+    CHECK(count_packets(sniffer) > 0);
+    meaning = NULL;
+    close(sniffer);
+}
+
 static void the_environment_decides_nothing(void) {
     struct fetch_reply r;
     struct fail f = {0};
@@ -197,6 +280,7 @@ static const struct test tests[] = {
     TEST(answers_and_silences_are_bounded),
     TEST(no_packet_reaches_a_private_address),
     TEST(a_name_that_means_a_private_address_is_stopped_at_the_socket),
+    TEST(no_packet_leaves_for_a_forbidden_address),
     TEST(the_environment_decides_nothing),
 };
 TEST_MAIN(tests)
