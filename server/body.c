@@ -76,9 +76,23 @@ static enum err flatten_member(void *ctx, const char *key, const struct value *v
     return add_field(fl->b, &field, fl->p);
 }
 
+/* A member of an object in a list: an element that has a name. */
+static enum err flatten_listed(void *ctx, const char *key, const struct value *v, struct fail *f) {
+    struct flatten *fl = ctx;
+    struct body_field field = {.name = fl->name, .shape = BODY_ELEMENT, .member = key};
+    (void)f;
+    set_scalar(&field, v);
+    return add_field(fl->b, &field, fl->p);
+}
+
 static enum err flatten_array(struct body *b, const char *name, const struct value *v,
                               struct problem *p) {
+    struct flatten fl = {b, p, name};
     for (size_t i = 0; i < doc_size(v); i++) {
+        if (doc_type(doc_at(v, i)) == DOC_OBJECT && doc_size(doc_at(v, i))) {
+            if (doc_each(doc_at(v, i), flatten_listed, &fl, NULL) != ERR_OK) return ERR_INPUT;
+            continue;
+        }
         struct body_field field = {.name = name, .shape = BODY_ELEMENT, .member = ""};
         set_scalar(&field, doc_at(v, i));
         if (add_field(b, &field, p) != ERR_OK) return ERR_INPUT;
@@ -256,11 +270,17 @@ static enum err read_name(struct body *b, struct body_field *f, const char *text
     if (n_name == n) return ERR_OK;
     copy[n_name] = 0;
     char *member = copy + n_name + 1, *close = strchr(member, ']');
+    bool is_listed = close == member && close[1] == '[' && close[2]; /* name[][member] */
+    if (is_listed) {
+        member = close + 2;
+        close = strchr(member, ']');
+    }
     if (n_name == 0 || !close || close[1] || strchr(member, '['))
-        return problem_set(p, PROBLEM_INVALID_MULTIPART, text,
-                           "the name of a part must be name, name[] or name[member]");
+        return problem_set(
+            p, PROBLEM_INVALID_MULTIPART, text,
+            "the name of a part must be name, name[], name[member] or name[][member]");
     *close = 0;
-    f->shape = *member ? BODY_MEMBER : BODY_ELEMENT;
+    f->shape = *member && !is_listed ? BODY_MEMBER : BODY_ELEMENT;
     f->member = member;
     return ERR_OK;
 }

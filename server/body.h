@@ -46,7 +46,7 @@ enum body_shape { BODY_WHOLE, BODY_MEMBER, BODY_ELEMENT };
 struct body_field {
     const char *name;
     enum body_shape shape;
-    const char *member;  /* "" unless BODY_MEMBER */
+    const char *member;  /* "" unless BODY_MEMBER, or of an object in a list */
     enum body_kind kind; /* EMPTY: {} or []; DEEP: an object or array below a member */
     bool is_loose;
     struct str text; /* TEXT */

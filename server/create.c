@@ -11,6 +11,7 @@
 #include "common/queue.h"
 #include "common/queue_view.h"
 #include "server/app.h"
+#include "server/characters.h"
 #include "server/images.h"
 #include "server/operation.h"
 #include "server/poll.h"
@@ -74,6 +75,7 @@ static enum err read_job(struct create *c) {
     if (validate_create(&c->asked, c->body, &rules, &c->problem) != ERR_OK) return ERR_INPUT;
     if (validate_headers(&c->asked.job, c->req, &c->problem) != ERR_OK) return ERR_INPUT;
     if (source_resolve(c->s, c->req, c->body, &c->asked, &c->problem) != ERR_OK) return ERR_INPUT;
+    if (characters_resolve(c->s, c->req, &c->asked, &c->problem) != ERR_OK) return ERR_INPUT;
     enum err rc = job_fingerprint(&c->asked.job, c->fingerprint, &f);
     if (rc == ERR_LIMIT)
         return problem_set(&c->problem, PROBLEM_PAYLOAD_TOO_LARGE, "prompt", "%s", f.text);
@@ -126,7 +128,9 @@ static enum err revise(struct create *c) {
     enum revise_kind kind = job->operation == JOB_IMAGE ? REVISE_IMAGE : REVISE_VIDEO;
     if (!job->wants_upsampling || !job->prompt[0]) return ERR_OK;
     draw_seed(job);
-    if (revise_prompt(&r, c->s, &job->mem, job->prompt, kind, job->seed, &f) != ERR_OK)
+    if (revise_prompt(&r, c->s, &job->mem,
+                      job->revised_prompt[0] ? job->revised_prompt : job->prompt, kind, job->seed,
+                      &f) != ERR_OK)
         return note_failure(c, &f);
     job->revised_prompt = r.text;
     for (int i = 0; i < r.n_warnings && c->asked.n_warnings < VALIDATE_WARNINGS_MAX; i++)

@@ -31,6 +31,7 @@ enum err draft_source_last_frame(struct draft *d, const struct body_field *f);
 enum err draft_source_video(struct draft *d, const struct body_field *f);
 enum err draft_source_second_video(struct draft *d, const struct body_field *f);
 enum err draft_source_mask(struct draft *d, const struct body_field *f);
+enum err draft_source_character(struct draft *d, const struct body_field *f);
 /* The clip that the path of the request names. */
 enum err draft_source_path(struct draft *d, struct str id);
 

@@ -116,3 +116,22 @@ enum err draft_source_path(struct draft *d, struct str id) {
     if (!kept) return draft_no_memory(d);
     return take(d, VALIDATE_VIDEO, (struct validate_source){.file = -1, .id = kept}, "id");
 }
+
+/* A list of {"id"}, or of the ids themselves. */
+enum err draft_source_character(struct draft *d, const struct body_field *f) {
+    struct body_field plain = *f;
+    struct str s = {0};
+    if (f->kind == BODY_EMPTY) return ERR_OK;
+    plain.shape = BODY_WHOLE;
+    if (f->shape != BODY_ELEMENT || (f->member[0] && strcmp(f->member, "id") != 0))
+        return problem_set(d->p, PROBLEM_INVALID_TYPE, "characters",
+                           "characters must be a list of objects with an id");
+    if (field_text(&plain, 128, &s, d->p) != ERR_OK) return ERR_INPUT;
+    if (!id_is_valid(s, "char_"))
+        return problem_set(d->p, PROBLEM_NOT_FOUND, "characters",
+                           "that is no id of a character: they look like char_ and 32 digits");
+    const char *id = draft_keep(d, s);
+    if (!id) return draft_no_memory(d);
+    if (d->out->n_characters++ == 0) d->out->character = id;
+    return ERR_OK;
+}

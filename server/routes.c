@@ -1,6 +1,7 @@
 #include "server/routes.h"
 
 #include "common/base/assert.h"
+#include "server/characters.h"
 #include "server/content.h"
 #include "server/create.h"
 #include "server/events.h"
@@ -29,9 +30,9 @@ static const struct route rows[] = {
     {"POST", "/v1/videos/extensions", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.extend"},
     {"POST", "/v1/videos/connections", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.connect"},
     {"POST", "/v1/videos/loops", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.loop"},
-    {"POST", "/v1/videos/characters", ROUTE_KEY, ROUTE_BODY_DRAIN, videos_unsupported,
+    {"POST", "/v1/videos/characters", ROUTE_KEY, ROUTE_BODY_CLIP, characters_create,
      "characters.create"},
-    {"GET", "/v1/videos/characters/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_unsupported,
+    {"GET", "/v1/videos/characters/{id}", ROUTE_KEY, ROUTE_BODY_NONE, characters_get,
      "characters.get"},
     {"POST", "/v1/images/generations", ROUTE_KEY, ROUTE_BODY_JSON, create_run, "images.generate"},
     {"POST", "/v1/files", ROUTE_KEY, ROUTE_BODY_CLIP, files_create, "files.create"},

@@ -155,21 +155,25 @@ static enum err set_priority(struct draft *d, const struct body_field *f) {
     return set_priority_text(d, f->name, s);
 }
 
-static enum err set_webhook_url(struct draft *d, const struct body_field *f) {
+static enum err read_url(struct draft *d, const struct body_field *f, const char **out) {
     struct fail fail = {0};
-    const char *url = NULL;
     if (field_text(f, LIMIT_URL_BYTES, &(struct str){0}, d->p) != ERR_OK) return ERR_INPUT;
-    if (draft_keep_text(d, f, LIMIT_URL_BYTES, &url) != ERR_OK) return ERR_INPUT;
-    if (strlen(url) > LIMIT_URL_BYTES)
+    if (draft_keep_text(d, f, LIMIT_URL_BYTES, out) != ERR_OK) return ERR_INPUT;
+    if (strlen(*out) > LIMIT_URL_BYTES)
         return problem_set(d->p, PROBLEM_INVALID_VALUE, f->name, "%s is longer than %d bytes",
                            f->name, LIMIT_URL_BYTES);
-    enum err rc = guard_url(NULL, url, d->rules->hooks, &fail);
-    if (rc != ERR_OK)
-        return problem_set(d->p,
-                           rc == ERR_FORBIDDEN ? PROBLEM_URL_NOT_ALLOWED : PROBLEM_INVALID_VALUE,
-                           f->name, "%s: %s", f->name, fail.text);
-    d->out->job.webhook_url = url;
-    return ERR_OK;
+    enum err rc = guard_url(NULL, *out, d->rules->hooks, &fail);
+    if (rc == ERR_OK) return ERR_OK;
+    return problem_set(d->p, rc == ERR_FORBIDDEN ? PROBLEM_URL_NOT_ALLOWED : PROBLEM_INVALID_VALUE,
+                       f->name, "%s: %s", f->name, fail.text);
+}
+
+static enum err set_webhook_url(struct draft *d, const struct body_field *f) {
+    return read_url(d, f, &d->out->job.webhook_url);
+}
+
+static enum err set_upload_url(struct draft *d, const struct body_field *f) {
+    return read_url(d, f, &d->out->job.upload_url);
 }
 
 /* The queue's own words; the API's names carry "video." in front. */
@@ -348,8 +352,8 @@ static const struct rule {
     {"partial_images", ignore, OPERATION_IMAGE, false, NULL},
     {"style", ignore, OPERATION_IMAGE, false, NULL},
     {"moderation", ignore, OPERATION_IMAGE, false, NULL},
-    {"characters", refuse, OPERATION_VIDEOS, true, NULL},
-    {"upload_url", refuse, OPERATION_VIDEOS, true, NULL},
+    {"characters", draft_source_character, OPERATION_CREATE, true, NULL},
+    {"upload_url", set_upload_url, OPERATION_VIDEOS, false, NULL},
     {"extra_body", ignore, OPERATION_ALL, true, NULL}, /* {} only: members were merged */
     {"extra_json", ignore, OPERATION_ALL, true, NULL},
     {"extra_params", ignore, OPERATION_ALL, true, NULL},

@@ -37,8 +37,10 @@ struct validate_result {
     struct job job; /* job_free() is the caller's in every case; its assets are still empty */
     struct validate_source source[VALIDATE_SLOT_COUNT];
     bool has_size;
-    int n_images;   /* of an image request, 1 to VALIDATE_IMAGES_MAX */
-    bool wants_url; /* of them: links, not bytes */
+    int n_characters;
+    const char *character; /* id of the first one */
+    int n_images;          /* of an image request, 1 to VALIDATE_IMAGES_MAX */
+    bool wants_url;        /* of them: links, not bytes */
     bool wants_stream;
     int n_warnings;
     char warnings[VALIDATE_WARNINGS_MAX][VALIDATE_WARNING_SIZE];

@@ -234,11 +234,3 @@ void videos_delete(struct server *s, struct request *req) {
     (void)!doc_done(&o, NULL);
     request_reply_json(req, 200);
 }
-
-void videos_unsupported(struct server *s, struct request *req) {
-    (void)s;
-    request_reply_error(req, PROBLEM_UNSUPPORTED_OPERATION, "",
-                        "this release makes videos from a prompt and a picture (POST /v1/videos); "
-                        "%.*s comes later",
-                        (int)req->path.n, req->path.p);
-}

@@ -10,8 +10,6 @@ void videos_list(struct server *s, struct request *req);
 void videos_get(struct server *s, struct request *req);
 void videos_cancel(struct server *s, struct request *req);
 void videos_delete(struct server *s, struct request *req);
-/* Operations of the API that this release does not have: 400 unsupported_operation. */
-void videos_unsupported(struct server *s, struct request *req);
 
 /* The id of the path, checked by its form; NULL when the reply was set (404 without a look-up). */
 const char *videos_id(struct request *req);

@@ -68,7 +68,8 @@ enum err footage_picture(struct footage *from, uint8_t *rgb, const struct job_as
     if (rc != ERR_OK) return rc;
     struct decode_request request =
         request_of(from, found.fd, &(struct footage_want){.width = width, .height = height});
-    request.kind = DECODE_IMAGE;
+    /* A clip stands for its first frame. */
+    request.kind = strncmp(asset->type, "video/", 6) == 0 ? DECODE_VIDEO : DECODE_IMAGE;
     request.facts = &facts;
     rc = decode_image(rgb, &request, f);
     if (rc == ERR_OK) note(from, &facts);

@@ -88,6 +88,38 @@ const models = [];
 for await (const m of client.models.list()) models.push(m.id);
 check('models are listed', models.length > 0, models);
 
+// What is made from what is there already.
+const short = await settle(await client.videos.create({ prompt, model: 'sora-2', size: '128x80', seconds: '1', steps: 1 }));
+check('a short clip completes', short.status === 'completed', short);
+const bytes = Buffer.from(await (await client.videos.downloadContent(short.id)).arrayBuffer());
+const clip = () => toFile(bytes, 'clip.mp4', { type: 'video/mp4' });
+const remade = {
+  'remix by id': await client.videos.remix(short.id, { prompt, steps: 1 }),
+  'edit by file': await client.videos.edit({ prompt, video: await clip(), steps: 1 }),
+  'edit by id': await client.videos.edit({ prompt, video: { id: short.id }, steps: 1 }),
+  'extend by id': await client.videos.extend({ prompt, seconds: '4', video: { id: short.id }, steps: 1 }),
+  'extend by file': await client.videos.extend({ prompt, seconds: '4', video: await clip(), steps: 1 }),
+};
+for (const [what, video] of Object.entries(remade)) {
+  const end = await settle(video);
+  check(what, end.status === 'completed' && keys.every((k) => k in end), end);
+}
+check('an edit names its source', remade['edit by id'].remixed_from_video_id === short.id, remade['edit by id']);
+const character = await client.videos.createCharacter({ name: 'Bo', video: await clip() });
+check('a character is made', character.id.startsWith('char_') && character.name === 'Bo' &&
+  (await client.videos.getCharacter(character.id)).id === character.id, character);
+const actor = await settle(await client.videos.create({
+  prompt: 'Bo bounces', model: 'sora-2', size: '128x80', seconds: '1', steps: 1, characters: [{ id: character.id }] }));
+check('a character is used', actor.status === 'completed', actor);
+const pictures = await client.images.generate({ prompt, model: 'sora-2', n: 1, size: '256x256', steps: 1 });
+check('a picture is generated', Buffer.from(pictures.data[0].b64_json, 'base64').subarray(1, 4).toString() === 'PNG', pictures.created);
+const file = await client.files.create({ file: fs.createReadStream(imagePath), purpose: 'vision' });
+check('a file is kept', file.id.startsWith('file-') && file.bytes === fs.statSync(imagePath).size, file);
+const fromFile = await settle(await client.videos.create({
+  prompt, model: 'sora-2', size: '128x80', seconds: '1', steps: 1, input_reference: { file_id: file.id } }));
+check('a file is a first frame', fromFile.status === 'completed', fromFile);
+check('a file is deleted', (await client.files.delete(file.id)).deleted === true);
+
 const gone = await client.videos.delete(stream.id);
 check('delete answers as OpenAI', gone.deleted === true && gone.object === 'video.deleted' && gone.id === stream.id, gone);
 try {

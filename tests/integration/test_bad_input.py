@@ -284,8 +284,8 @@ PATHS = [
     ("wait too long", "GET", f"/v1/videos/{NO_ID}?wait=61", 400, "invalid_value", "wait", "from 0 to 60"),
     ("wait in words", "GET", f"/v1/videos/{NO_ID}?wait=long", 400, "invalid_value", "wait", "from 0 to 60"),
     ("no such model", "GET", "/v1/models/x", 404, "model_not_found", "model", "/v1/models"),
-    ("characters", "POST", "/v1/videos/characters", 400, "unsupported_operation", None, "later"),
-    ("a character", "GET", "/v1/videos/characters/char_1", 400, "unsupported_operation", None, "later"),
+    ("characters", "POST", "/v1/videos/characters", 415, "unsupported_media_type", None, "multipart"),
+    ("a character", "GET", "/v1/videos/characters/char_1", 404, "not_found", "id", "no character"),
     ("GET on edits", "GET", "/v1/videos/edits", 405, "method_not_allowed", None, "POST"),
     ("nowhere", "GET", "/v2/videos", 404, "not_found", None, "nothing"),
 ]

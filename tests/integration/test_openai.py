@@ -109,6 +109,86 @@ def test_a_webhook_unwraps(client, stack):
         assert event.type == "video.completed" and event.data.id == video.id
 
 
+SMALL = {"steps": 1, "num_frames": 13, "size": "128x80"}
+
+
+@pytest.fixture(scope="module")
+def clip(client, tmp_path_factory):
+    """A short finished video and its file."""
+    video = client.videos.poll(client.videos.create(prompt=PROMPT, extra_body=SMALL).id)
+    assert video.status == "completed", video
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    client.videos.download_content(video.id).write_to_file(path)
+    return video.id, path
+
+
+def test_a_video_is_remixed(client, clip):
+    video = client.videos.remix(clip[0], prompt="a blue ball", extra_body={"steps": 1})
+    assert video.remixed_from_video_id == clip[0] and video.size == "128x80"
+    assert client.videos.poll(video.id).status == "completed"
+
+
+def test_a_video_is_edited_by_id_and_by_file(client, clip):
+    by_id = client.videos.edit(prompt="a blue ball", video=clip[1].read_bytes(), extra_body={"steps": 1})
+    with open(clip[1], "rb") as f:
+        by_file = client.videos.edit(prompt="a blue ball", video=f, extra_body={"steps": 1})
+    for video in (by_id, by_file):
+        assert client.videos.poll(video.id).status == "completed"
+    with pytest.raises(BadRequestError) as e:
+        client.videos.edit(prompt="x", video=b"no video at all")
+    assert e.value.param == "video" and e.value.code == "invalid_media"
+
+
+def test_a_video_is_extended(client, clip, stack):
+    with open(clip[1], "rb") as f:
+        video = client.videos.extend(prompt=PROMPT, seconds="4", video=f, extra_body={"steps": 1})
+    ours = stack.json("POST", "/v1/videos/extensions", {"prompt": PROMPT, "seconds": "4", "steps": 1,
+                                                        "video": {"id": clip[0]}})
+    for made in (video.id, ours["id"]):
+        done = client.videos.poll(made)
+        assert done.status == "completed" and done.seconds == "5", "the total of the stitched clip"
+
+
+def test_a_character_is_made_and_used(client, clip):
+    with open(clip[1], "rb") as f:
+        character = client.videos.create_character(name="Bo", video=f, extra_body={"description": "a red ball"})
+    assert character.id.startswith("char_") and character.name == "Bo" and character.created_at > 0
+    assert client.videos.get_character(character.id).to_dict() == character.to_dict()
+    video = client.videos.create(prompt="Bo bounces", extra_body={**SMALL, "characters": [{"id": character.id}]})
+    assert video.revised_prompt == "a red ball bounces" and client.videos.poll(video.id).status == "completed"
+    with pytest.raises(BadRequestError) as e:
+        client.videos.create(prompt="x", extra_body={"characters": [{"id": character.id}] * 2})
+    assert e.value.code == "unsupported_operation" and "one" in e.value.message
+    with pytest.raises(NotFoundError):
+        client.videos.create(prompt="x", extra_body={"characters": [{"id": "char_" + "0" * 32}]})
+    with pytest.raises(NotFoundError):
+        client.videos.get_character("char_" + "0" * 32)
+
+
+def test_pictures_are_generated(client):
+    import base64
+    reply = client.images.generate(prompt=PROMPT, model="sora-2", n=2, size="1024x1024", extra_body={"steps": 1})
+    assert len(reply.data) == 2 and base64.b64decode(reply.data[0].b64_json)[:4] == b"\x89PNG"
+    assert reply.output_format == "png" and reply.usage.total_tokens == 0
+    events = list(client.images.generate(prompt=PROMPT, model="sora-2", stream=True, extra_body={"steps": 1, "size": "128x80"}))
+    assert [e.type for e in events] == ["image_generation.completed"] and len(events[0].b64_json) > 100
+
+
+def test_files_are_kept_named_and_deleted(client, clip, tmp_path):
+    path = tmp_path / "frame.png"
+    path.write_bytes(png())
+    with open(path, "rb") as f:
+        made = client.files.create(file=f, purpose="vision")
+    assert made.filename == "frame.png" and made.bytes == len(png()) and made.purpose == "vision"
+    assert client.files.retrieve(made.id) == made and made.id in [f.id for f in client.files.list()]
+    assert client.files.content(made.id).content == png()
+    video = client.videos.create(prompt=PROMPT, extra_body={**SMALL, "input_reference": {"file_id": made.id}})
+    assert client.videos.poll(video.id).status == "completed"
+    assert client.files.delete(made.id).deleted
+    with pytest.raises(NotFoundError):
+        client.files.retrieve(made.id)
+
+
 def test_each_tenant_learns_its_own_webhook_secret():
     with Stack(auth=True) as s:
         mine = s.json("GET", "/v1/webhooks/default/secret")["key"]
