@@ -126,7 +126,9 @@ sanitize: ## unit and parity tests and short clips under ASan with UBSan, then u
 gallery: $(B)/worldgen ## a page of the synthetic world in out/gallery/
 	@tools/gallery.sh $(B) out/gallery
 
-eval: $(B)/misora-eval ## judge MODEL=models/tiny: EVAL=full, quick or ci; TEACHER=DIR for a distilled one (docs/EVAL.md)
+eval: ## judge MODEL=models/tiny: EVAL=full, quick or ci; TEACHER=DIR for a distilled one (docs/EVAL.md)
+	@tools/install.sh build
+	@$(MAKE) --no-print-directory -j2 $(B)/misora-eval
 	@tools/eval.sh $(B) $(MODEL) $(EVAL) $(TEACHER)
 
 lint: all ## layers, doors, symbol prefixes, sizes, banned calls
