@@ -74,7 +74,3 @@ enum err dit_cache_end(struct dit_cache *c, const struct tensor *x, struct fail 
 out:
     return rc;
 }
-
-double dit_cache_bytes(double N, double d) {
-    return 3 * N * d * sizeof(float);
-}

@@ -35,7 +35,5 @@ MUST_CHECK enum err dit_cache_after_first(struct dit_cache *c, bool *is_done, st
                                           struct fail *f);
 /* After the others. */
 MUST_CHECK enum err dit_cache_end(struct dit_cache *c, const struct tensor *x, struct fail *f);
-/* Bytes of device memory that one takes. */
-double dit_cache_bytes(double N, double d);
 
 #endif

@@ -219,6 +219,8 @@ double engine_canvas_bytes(const struct engine *e, const struct canvas *c) {
     int64_t n_windows = window_count(&plan), n = window_at(&plan, n_windows - 1).n;
     int n_experts = e->folder.has_low_expert ? 2 : 1;
     double text = 2 * n_experts * dit_text_bytes(e->dit, ENGINE_TEXT_ROWS);
+    if (e->dit->caps.image_dim && e->vision)
+        text += n_experts * dit_pictures_bytes(e->dit, 2 * vision_n_rows(e->vision));
     double denoise = text + flow_bytes(e->dit, n, dims[1], dims[2]);
     double decode = engine_decode_bytes(e, dims);
     if (n_windows > 1 && e->head != WINDOW_HEAD_ENCODE) return denoise + decode;

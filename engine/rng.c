@@ -34,7 +34,8 @@ static double unit_of(uint32_t hi, uint32_t lo) {
     return ((double)(bits & ((1ull << 53) - 1)) + 0.5) * 0x1p-53;
 }
 
-void rng_normal_pair(uint64_t seed, uint64_t stream, uint64_t pair, float out[2]) {
+/* Two independent standard normals: elements 2*pair and 2*pair+1 of the stream. */
+static void normal_pair(uint64_t seed, uint64_t stream, uint64_t pair, float out[2]) {
     uint32_t b[4];
     rng_block(seed, stream, pair, b);
     double radius = sqrt(-2.0 * log(unit_of(b[0], b[1])));
@@ -48,7 +49,7 @@ void rng_normal_fill(uint64_t seed, uint64_t stream, uint64_t first, float *out,
     uint64_t have = UINT64_MAX;
     for (int64_t i = 0; i < n; i++) {
         uint64_t at = first + (uint64_t)i;
-        if (at / 2 != have) rng_normal_pair(seed, stream, have = at / 2, pair);
+        if (at / 2 != have) normal_pair(seed, stream, have = at / 2, pair);
         out[i] = pair[at % 2];
     }
 }

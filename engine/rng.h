@@ -19,9 +19,7 @@ enum rng_stream {
 uint64_t rng_stream_at(enum rng_stream stream, int step);
 
 void rng_block(uint64_t seed, uint64_t stream, uint64_t index, uint32_t out[4]);
-/* Two independent standard normals: elements 2*pair and 2*pair+1 of the stream. */
-void rng_normal_pair(uint64_t seed, uint64_t stream, uint64_t pair, float out[2]);
-/* Elements first .. first+n-1 of the stream. */
+/* Standard normals: elements first .. first+n-1 of the stream. */
 void rng_normal_fill(uint64_t seed, uint64_t stream, uint64_t first, float *out, int64_t n);
 
 #endif

@@ -26,7 +26,7 @@ static double read_bytes(const char *path) {
     return bytes;
 }
 
-double room_free_bytes(void) {
+static double free_bytes(void) {
     double room = available_bytes();
     double limit = read_bytes("/sys/fs/cgroup/memory.max");
     double left = limit - read_bytes("/sys/fs/cgroup/memory.current");
@@ -35,7 +35,7 @@ double room_free_bytes(void) {
 }
 
 double room_free_on(struct device *dev) {
-    return dev->ops->free_bytes ? dev->ops->free_bytes(dev) : room_free_bytes();
+    return dev->ops->free_bytes ? dev->ops->free_bytes(dev) : free_bytes();
 }
 
 /* Matrices are packed in the precision of the products; int8 keeps some of them in bf16. */

@@ -5,10 +5,8 @@
 
 #include "engine/device.h"
 
-/* Bytes that may be taken now: what the machine has available, or the limit of our control group if
- * that is less. 0 when neither can be read. */
-double room_free_bytes(void);
-/* The same of the memory in which this device keeps tensors. */
+/* Bytes that may be taken now of the memory in which this device keeps tensors; of the host: what
+ * the machine has available, or the limit of our control group if that is less. 0: not known. */
 double room_free_on(struct device *dev);
 /* Bytes that the weights in folder/stem take once they are loaded for a device of this precision.
  */

@@ -35,10 +35,6 @@ static const struct row {
     [TASK_VIEW] = {"further views", 1, 1, PLACE_ALL, 0, false, true},
 };
 
-const char *task_name(enum task_kind kind) {
-    return rows[kind].name;
-}
-
 static int least(int a, int b) {
     return a < b ? a : b;
 }

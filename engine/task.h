@@ -72,7 +72,6 @@ struct task_plan {
     struct task_piece piece[TASK_PIECES_MAX];
 };
 
-const char *task_name(enum task_kind kind);
 /* ERR_INPUT in words when assets are missing, too many or too short. */
 MUST_CHECK enum err task_plan_make(struct task_plan *out, const struct task_ask *ask,
                                    struct fail *f);

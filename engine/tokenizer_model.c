@@ -252,6 +252,21 @@ static int byte_of(struct str s) {
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
+/* Id of the piece with exactly this text, or -1. */
+static int32_t find_piece(const struct tokenizer_model *m, struct str text) {
+    int lo = 0, hi = m->n_pieces;
+    while (lo < hi) {
+        int mid = lo + (hi - lo) / 2;
+        int order = compare_text(m->pieces[m->sorted[mid]].text, text);
+        if (order == 0) return m->sorted[mid];
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return -1;
+}
+
 /* Fills what segmentation looks up: special ids, byte pieces and the range of scores. */
 static enum err index_pieces(struct tokenizer_model *m, const char *name, struct fail *f) {
     bool is_first = true;
@@ -269,7 +284,7 @@ static enum err index_pieces(struct tokenizer_model *m, const char *name, struct
         if (is_first || p->score > m->max_score) m->max_score = p->score;
         is_first = false;
     }
-    m->eos_id = tokenizer_model_find(m, str_of("</s>"));
+    m->eos_id = find_piece(m, str_of("</s>"));
     if (m->unknown_id < 0 || m->eos_id < 0)
         return FAIL(f, ERR_CORRUPT, "%s lacks the piece %s", name,
                     m->unknown_id < 0 ? "of type unknown" : "</s>");
@@ -327,20 +342,6 @@ void tokenizer_model_close(struct tokenizer_model *m) {
     mem_free(m->pieces);
     mem_free(m->sorted);
     *m = (struct tokenizer_model){0};
-}
-
-int32_t tokenizer_model_find(const struct tokenizer_model *m, struct str text) {
-    int lo = 0, hi = m->n_pieces;
-    while (lo < hi) {
-        int mid = lo + (hi - lo) / 2;
-        int order = compare_text(m->pieces[m->sorted[mid]].text, text);
-        if (order == 0) return m->sorted[mid];
-        if (order < 0)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return -1;
 }
 
 /* First index in [lo,hi) whose byte at `depth` is at least `byte`; a text that ends before

@@ -64,8 +64,6 @@ MUST_CHECK enum err tokenizer_model_parse(struct tokenizer_model *m, struct str 
                                           const char *name, struct fail *f);
 /* Safe on a zeroed model; zeroes it again. */
 void tokenizer_model_close(struct tokenizer_model *m);
-/* Id of the piece with exactly this text, or -1. */
-int32_t tokenizer_model_find(const struct tokenizer_model *m, struct str text);
 /* Narrows the range [*lo,*hi) of `sorted` to the pieces whose byte `depth` is `byte`. The caller
  * starts with the whole range at depth 0. False when nothing is left. */
 bool tokenizer_model_narrow(const struct tokenizer_model *m, int *lo, int *hi, size_t depth,

@@ -50,19 +50,11 @@ void cpu_blas_close(struct cpu_blas *b) {
     memset(b, 0, sizeof *b);
 }
 
-static void gemm(const struct cpu_blas *b, const struct cpu_gemm *g, int trans_b) {
+void cpu_blas_multiply(const struct cpu_blas *b, const struct cpu_blas_product *p) {
     union {
         void *address;
         sgemm_fn sgemm;
     } call = {.address = b->sgemm};
-    call.sgemm(ROW_MAJOR, NO_TRANS, trans_b, (int)g->m, (int)g->n, (int)g->k, g->alpha, g->a.data,
-               (int)g->a.stride, g->b.data, (int)g->b.stride, g->beta, g->out, (int)g->out_stride);
-}
-
-void cpu_blas_nt(const struct cpu_blas *b, const struct cpu_gemm *g) {
-    gemm(b, g, TRANS);
-}
-
-void cpu_blas_nn(const struct cpu_blas *b, const struct cpu_gemm *g) {
-    gemm(b, g, NO_TRANS);
+    call.sgemm(ROW_MAJOR, NO_TRANS, TRANS, (int)p->m, (int)p->n, (int)p->k, 1.0f, p->x, (int)p->k,
+               p->w, (int)p->k, 0.0f, p->out, (int)p->out_stride);
 }

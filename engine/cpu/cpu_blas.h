@@ -20,21 +20,15 @@ struct cpu_blas {
 MUST_CHECK enum err cpu_blas_open(struct cpu_blas *b, struct fail *f);
 void cpu_blas_close(struct cpu_blas *b);
 
-/* A strided matrix; a row is `stride` floats apart. */
-struct cpu_matrix {
-    const float *data;
-    int64_t stride;
-};
-
-/* out [m,n] = alpha * a [m,k] * b^T, b [n,k] (nt) or b [k,n] (nn); beta 0 or 1 keeps out. */
-struct cpu_gemm {
+/* x [m,k], w [n,k], out [m,n]; rows of x and w are dense, those of out `out_stride` floats apart.
+ */
+struct cpu_blas_product {
     int64_t m, n, k;
-    float alpha, beta;
-    struct cpu_matrix a, b;
+    const float *x, *w;
     float *out;
     int64_t out_stride;
 };
-void cpu_blas_nt(const struct cpu_blas *b, const struct cpu_gemm *g);
-void cpu_blas_nn(const struct cpu_blas *b, const struct cpu_gemm *g);
+/* out = x w^T. */
+void cpu_blas_multiply(const struct cpu_blas *b, const struct cpu_blas_product *p);
 
 #endif

@@ -33,15 +33,14 @@ static void product_tile(void *ctx, int64_t tile, int thread) {
     int64_t m = p->N - row < p->rows ? p->N - row : p->rows;
     int64_t n = p->O - col < p->cols ? p->O - col : p->cols;
     float *out = (float *)p->out->data + row * p->O + col;
-    struct cpu_gemm g = {.m = m,
-                         .n = n,
-                         .k = p->K,
-                         .alpha = 1.0f,
-                         .a = {(const float *)p->x->data + row * p->K, p->K},
-                         .b = {(const float *)p->w->data + col * p->K, p->K},
-                         .out = out,
-                         .out_stride = p->O};
-    cpu_blas_nt(p->l->blas, &g);
+    struct cpu_blas_product g = {.m = m,
+                                 .n = n,
+                                 .k = p->K,
+                                 .x = (const float *)p->x->data + row * p->K,
+                                 .w = (const float *)p->w->data + col * p->K,
+                                 .out = out,
+                                 .out_stride = p->O};
+    cpu_blas_multiply(p->l->blas, &g);
     if (!p->o->b && p->o->act == ACT_NONE) return;
     for (int64_t i = 0; i < m; i++)
         p->l->vec->act(out + i * p->O, out + i * p->O,
