@@ -102,6 +102,7 @@ void job_make(struct job *job) {
                         .guidance_scale = -1,
                         .task = {.old_prompt = "", .strength = -1},
                         .webhook_url = "",
+                        .upload_url = "",
                         .expires_after_seconds = LIMIT_ASSET_EXPIRY_SECONDS,
                         .crf = -1};
     arena_make(&job->mem, JOB_MEMORY_MAX);
@@ -203,6 +204,7 @@ static void put_choices(struct doc_out *o, const struct job *job) {
 
 static void put_delivery(struct doc_out *o, const struct job *job) {
     if (job->webhook_url[0]) doc_put_text(o, "webhook_url", job->webhook_url);
+    if (job->upload_url[0]) doc_put_text(o, "upload_url", job->upload_url);
     if (job->n_webhook_events) {
         doc_open_array(o, "webhook_events");
         for (int i = 0; i < job->n_webhook_events; i++)
@@ -436,6 +438,7 @@ static enum err read_delivery(struct job *job, const struct value *v, struct fai
     enum err rc = ERR_OK;
     const struct value *output = doc_find(v, "output"), *pairs = doc_find(v, "metadata");
     TRY(keep_text(job, v, "webhook_url", &job->webhook_url, f));
+    TRY(keep_text(job, v, "upload_url", &job->upload_url, f));
     TRY(read_events(job, v, f));
     TRY(doc_may_int(v, "deadline_seconds", 1, INT64_MAX, &job->deadline_seconds, f));
     TRY(doc_may_int(v, "expires_after_seconds", 1, INT64_MAX, &job->expires_after_seconds, f));

@@ -18,6 +18,7 @@
 #include "common/store.h"
 #include "engine/engine.h"
 #include "engine/lora.h"
+#include "worker/push.h"
 #include "worker/run.h"
 #include "worker/wire.h"
 
@@ -155,6 +156,20 @@ static void note_model(const struct child *c, struct receipt *receipt, const str
              "made by %.60s: the worker has no %.60s", id, job->model);
 }
 
+/* A copy for its owner; that it cannot be put there is said and no more. */
+static void push_copy(const struct child *c, struct receipt *receipt, const struct job *job,
+                      const char *dir) {
+    char path[2 * WIRE_PATH_MAX];
+    struct fail f = {0};
+    struct push_target target = {job->upload_url, c->hello.url_rules};
+    if (!job->upload_url[0]) return;
+    snprintf(path, sizeof(path), "%s/%s", dir, receipt->objects[RECEIPT_VIDEO].key);
+    if (push_file(&target, path, &f) == ERR_OK || receipt->n_warnings >= RECEIPT_WARNINGS_MAX)
+        return;
+    snprintf(receipt->warnings[receipt->n_warnings++], RECEIPT_WARNING_SIZE,
+             "the video was not put to upload_url: %.100s", f.text);
+}
+
 static enum err do_job(struct child *c, const struct wire_frame *frame, struct fail *f) {
     struct wire_job message;
     struct receipt receipt;
@@ -171,6 +186,7 @@ static enum err do_job(struct child *c, const struct wire_frame *frame, struct f
         rc = job_parse(&job, message.spec.p, message.spec.n, &why);
         if (rc == ERR_OK) rc = run_job(&c->run, &receipt, &job, message.dir, &why);
         if (rc == ERR_OK) note_model(c, &receipt, &job);
+        if (rc == ERR_OK) push_copy(c, &receipt, &job, message.dir);
         job_free(&job);
         c->place = NULL;
     }

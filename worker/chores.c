@@ -84,12 +84,14 @@ static void on_post(void *ctx) {
 enum err chores_start(struct chores *c, const struct chores_opts *o, struct fail *f) {
     enum err rc = ERR_OK;
     *c = (struct chores){.o = *o};
-    c->outbox = (struct outbox){
-        .pool = o->pool,
-        .worker = o->worker,
-        .secret =
-            o->conf->webhook_secret && o->conf->webhook_secret[0] ? o->conf->webhook_secret : NULL,
-        .rules = {.allow_http = o->conf->webhook_http, .allow_private = o->conf->webhook_private}};
+    c->outbox = (struct outbox){.pool = o->pool,
+                                .worker = o->worker,
+                                .secret = o->conf->webhook_secret && o->conf->webhook_secret[0]
+                                              ? o->conf->webhook_secret
+                                              : NULL,
+                                .rules = {.allow_http = o->conf->webhook_http,
+                                          .allow_private = o->conf->webhook_private,
+                                          .allow_high_ports = true}};
     TRY(loop_timer_open(o->loop, &c->tick, on_tick, c, f));
     TRY(loop_timer_open(o->loop, &c->post, on_post, c, f));
     loop_timer_set(c->tick, 0);

@@ -143,6 +143,9 @@ static enum err start_child(struct supervisor *s, struct fail *f) {
     snprintf(hello.loras, sizeof(hello.loras), "%s", s->conf->loras);
     snprintf(hello.loras_late, sizeof(hello.loras_late), "%s", s->conf->loras_late);
     tell_s3(&hello, &s->conf->s3);
+    hello.url_rules = (struct guard_rules){.allow_http = s->conf->webhook_http,
+                                           .allow_private = s->conf->webhook_private,
+                                           .allow_high_ports = true};
     decode_find_program(hello.decode_program, sizeof(hello.decode_program));
     return kid_open(&s->kid, s->loop, &hello, &on, f);
 }

@@ -65,6 +65,9 @@ enum err wire_write_hello(struct buf *out, const struct wire_hello *m, struct fa
     doc_put_text(&o, "loras", m->loras);
     doc_put_text(&o, "loras_late", m->loras_late);
     write_s3(&o, &m->s3);
+    doc_put_bool(&o, "url_http", m->url_rules.allow_http);
+    doc_put_bool(&o, "url_private", m->url_rules.allow_private);
+    doc_put_bool(&o, "url_high_ports", m->url_rules.allow_high_ports);
     doc_close_object(&o);
     return doc_done(&o, f);
 }
@@ -94,6 +97,9 @@ static enum err read_hello(void *out, const struct value *v, struct fail *f) {
     TRY(get_text(v, "loras", m->loras, sizeof(m->loras), f));
     TRY(get_text(v, "loras_late", m->loras_late, sizeof(m->loras_late), f));
     TRY(read_s3(&m->s3, v, f));
+    TRY(doc_may_bool(v, "url_http", &m->url_rules.allow_http, f));
+    TRY(doc_may_bool(v, "url_private", &m->url_rules.allow_private, f));
+    TRY(doc_may_bool(v, "url_high_ports", &m->url_rules.allow_high_ports, f));
 out:
     return rc;
 }

@@ -17,6 +17,7 @@
 #include "common/base/buf.h"
 #include "common/base/err.h"
 #include "common/base/str.h"
+#include "common/guard.h"
 
 enum {
     WIRE_HEAD = 8,
@@ -50,6 +51,7 @@ struct wire_hello {
     char precision[8];
     char cache_dir[WIRE_PATH_MAX]; /* "": none */
     struct wire_s3 s3;
+    struct guard_rules url_rules; /* of the addresses that clients give */
     char loras[WIRE_LORAS_MAX], loras_late[WIRE_LORAS_MAX]; /* as lora_list_parse() reads them */
 };
 

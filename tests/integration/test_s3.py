@@ -6,6 +6,8 @@ import os
 import subprocess
 import time
 
+import boto3
+import botocore.config
 import pytest
 
 import s3
@@ -130,3 +132,28 @@ def test_a_wrong_bucket_is_said_at_start(server):
                             "--check-config"], cwd="/tmp", capture_output=True, text=True, check=False, timeout=60)
         assert p.returncode == 78 and "s3_endpoint needs s3_region" in p.stderr + p.stdout
     del server
+
+
+def test_a_finished_video_is_put_where_its_owner_says(server):
+    """upload_url with a presigned PUT of botocore; what cannot be put is a warning, not an end."""
+    client = boto3.client("s3", endpoint_url=server.url, aws_access_key_id=s3.KEY, aws_secret_access_key=s3.SECRET,
+                          region_name=s3.REGION, config=botocore.config.Config(signature_version="s3v4"))
+    link = client.generate_presigned_url("put_object", Params={"Bucket": s3.BUCKET, "Key": "mine/clip.mp4"},
+                                         ExpiresIn=600)
+    rules = ["--webhook-private"]
+    with stack.Stack(servers=1, workers=1, server_args=rules, worker_args=rules) as s:
+        ask = {"prompt": "a red ball", "size": "64x64", "seconds": "1"}
+        video = s.json("POST", "/v1/videos", {**ask, "upload_url": link})
+        bad = s.json("POST", "/v1/videos", {**ask, "upload_url": link.replace("clip.mp4", "other.mp4")})
+        done = s.wait_for(video["id"])
+        assert done["status"] == "completed" and not any("upload_url" in w for w in done["warnings"]), done
+        mine = client.get_object(Bucket=s3.BUCKET, Key="mine/clip.mp4")["Body"].read()
+        assert mine == s.call("GET", f"/v1/videos/{video['id']}/content").body
+        done = s.wait_for(bad["id"])
+        assert done["status"] == "completed"
+        assert "the video was not put to upload_url: it was answered 403" in done["warnings"]
+    with stack.Stack(servers=1) as s:
+        for url in ("http://169.254.169.254/x", "https://127.0.0.1/x", "https://a@b.example.com/", "ftp://x/",
+                    "https://example.com/\r\nX-A: b"):
+            r = s.call("POST", "/v1/videos", {"prompt": "a", "upload_url": url})
+            assert r.status in (400, 403) and r.json()["error"]["param"] == "upload_url", (url, r)

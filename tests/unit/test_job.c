@@ -33,6 +33,7 @@ static void fill(struct job *job) {
                    str_of("image/png")));
     job->input_reference.n_bytes = 1234;
     job->webhook_url = keep(job, "https://example.com/h");
+    job->upload_url = keep(job, "https://example.com/put?sig=1");
     job->webhook_events[job->n_webhook_events++] = keep(job, "completed");
     job->metadata[job->n_metadata++] = (struct job_pair){keep(job, "a\"]"), keep(job, "\\")};
     job->metadata[job->n_metadata++] = (struct job_pair){keep(job, "__proto__"), keep(job, "")};
@@ -102,6 +103,7 @@ static void what_was_not_chosen_is_left_out_and_comes_back_as_the_default(void) 
     CHECK_INT(job_parse(&out, json.data, json.len, &f), ERR_OK);
     CHECK(!out.has_seed && out.fps == 0 && out.steps == 0 && out.guidance_scale < 0 && out.crf < 0);
     CHECK_STR(out.webhook_url, "");
+    CHECK_STR(out.upload_url, "");
     job_free(&in);
     job_free(&out);
     buf_free(&json);

@@ -15,7 +15,9 @@ static void messages_come_back_as_they_were(void) {
                            .device = "cpu",
                            .n_threads = 2,
                            .loras = "a.safetensors:0.5,b",
-                           .loras_late = "c"},
+                           .loras_late = "c",
+                           .s3 = {.endpoint = "https://s3", .secret_key = "x\"y"},
+                           .url_rules = {.allow_http = true}},
                       h2;
     struct wire_progress p = {.phase = "denoise",
                               .step = 3,
