@@ -6,6 +6,7 @@
 #include "eval/judge_camera.h"
 #include "eval/judge_stay.h"
 #include "eval/judge_thing.h"
+#include "eval/pace.h"
 
 /* Shares of right verdicts by `test_judge --clips N`, and how many clips they are of. */
 static const struct judge rows[JUDGE_COUNT] = {
@@ -31,6 +32,8 @@ static const struct judge rows[JUDGE_COUNT] = {
                      "a block that was put down or dug out still is when the player looks "
                      "back",
                      "share that is there", 0.979, 48, judge_stay_fits_block, judge_stay_block},
+    [JUDGE_PACE] = {"pace", "what crosses the picture keeps its speed", "change of speed", 0, 0,
+                    pace_fits, pace_look},
 };
 
 const struct judge *judge_get(enum judge_name name) {

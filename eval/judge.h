@@ -29,6 +29,7 @@ enum judge_name {
     JUDGE_PERSISTENCE, /* strokes and bites only ever grow */
     JUDGE_EGO_MOTION,  /* a player turns and walks the way it is told, move by move */
     JUDGE_BLOCK,       /* a block that was put down is there when the player looks back */
+    JUDGE_PACE,        /* what crosses the picture keeps its speed */
     JUDGE_COUNT
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/mem.h"
+#include "train/world/path.h"
 
 enum { FRAMES_MIN = 17, SHOTS_MAX = 12 };
 #define CHANGED      30.0       /* of 0..255: a pixel shows another thing */
@@ -105,10 +106,59 @@ out:
 
 /* ---------------------------------------------------------------- strokes and bites */
 
+/* A canvas is flat: a camera that comes closer or zooms changes its size only. */
 int judge_stay_fits_marks(const struct scene *s) {
-    return s->n_view <= 1 && s->frames >= FRAMES_MIN && s->n_ent == 1 &&
-           s->cam.kind == WORLD_CAMERA_STATIC &&
-           (s->ent[0].action == WORLD_ACTION_EATEN || s->ent[0].action == WORLD_ACTION_PAINTED);
+    int is_still = s->cam.kind == WORLD_CAMERA_STATIC;
+    int grows = s->cam.kind == WORLD_CAMERA_DOLLY || s->cam.kind == WORLD_CAMERA_ZOOM;
+    if (s->n_view > 1 || s->frames < FRAMES_MIN || s->n_ent != 1) return 0;
+    if (s->ent[0].action == WORLD_ACTION_EATEN) return is_still;
+    return s->ent[0].action == WORLD_ACTION_PAINTED &&
+           (is_still || (grows && s->style != WORLD_STYLE_PIXEL_ART));
+}
+
+/* Foot of the thing's front in a frame of the world, and pixels to its height. */
+struct place {
+    double x, y, high;
+};
+
+static struct place find_place(const struct scene *s, int frame) {
+    const struct world_entity *e = &s->ent[0];
+    struct path_view v = path_view_at(s, (float)frame / s->fps);
+    const struct shape_class *shape = shape_of((enum world_class)e->cls);
+    struct vec foot = num_of(e->pos), head;
+    float a[2] = {0}, b[2] = {0};
+    foot.z -= .6f * shape->half_z * e->scale;
+    head = foot;
+    head.y += shape->height * e->scale;
+    (void)path_project(&v, s, foot, a);
+    (void)path_project(&v, s, head, b);
+    return (struct place){(double)a[0], (double)a[1], fmax(1, (double)(a[1] - b[1]))};
+}
+
+/* Where in frame `now` is what was at pixel (x, y) of the first one; 0 outside the picture or, when
+ * the camera moves, beside the thing. */
+static int find_pixel(size_t *out, int x, int y, int W, int H, const struct place *was,
+                      const struct place *now) {
+    double k = now->high / was->high, dx = x + .5 - was->x, dy = y + .5 - was->y;
+    double u = now->x + k * dx, v = now->y + k * dy;
+    int is_thing = fabs(dx) < .45 * was->high && dy > -.95 * was->high && dy < -.05 * was->high;
+    if (k != 1 && !is_thing) return 0;
+    *out = (size_t)v * (size_t)W + (size_t)u;
+    return u >= 0 && v >= 0 && u < W && v < H;
+}
+
+/* Sets the bit of pixels that show something else in this frame than in the first one. */
+static void mark(uint32_t *marks, uint32_t bit, const struct reel *clip, const struct scene *s,
+                 int frame) {
+    const uint8_t *first = reel_frame(clip, 0), *now = reel_frame(clip, frame);
+    struct place was = find_place(s, 0), is = find_place(s, frame);
+    for (int y = 0; y < clip->height; y++)
+        for (int x = 0; x < clip->width; x++) {
+            size_t i = (size_t)y * (size_t)clip->width + (size_t)x, k;
+            if (find_pixel(&k, x, y, clip->width, clip->height, &was, &is) &&
+                difference(first + 3 * i, now + 3 * k) > CHANGED)
+                marks[i] |= bit;
+        }
 }
 
 /* Marks of the shots, one bit a shot: this pixel is not what it was at first. Returns the share of
@@ -130,26 +180,19 @@ enum err judge_stay_marks(struct judge_verdict *out, const struct reel *clip, co
                           struct fail *f) {
     enum err rc = ERR_OK;
     size_t n = (size_t)clip->width * (size_t)clip->height;
-    uint8_t *first = mem_take(2, 3 * n), *shot = first + 3 * n;
     uint32_t *marks = mem_take(n, sizeof *marks);
     int n_shots = clip->n_frames / 3 < SHOTS_MAX ? clip->n_frames / 3 : SHOTS_MAX;
     double grown = 0;
-    (void)s;
     *out = (struct judge_verdict){0};
-    if (!first || !marks) TRY(FAIL(f, ERR_NOMEM, "no memory for marks"));
-    mean_frame(first, clip, 0, 1);
-    for (int k = 0; k < n_shots; k++) {
-        mean_frame(shot, clip, (k + 1) * (clip->n_frames - 1) / n_shots, 1);
-        for (size_t i = 0; i < n; i++)
-            if (difference(first + 3 * i, shot + 3 * i) > CHANGED) marks[i] |= 1u << k;
-    }
+    if (!marks) TRY(FAIL(f, ERR_NOMEM, "no memory for marks"));
+    for (int k = 0; k < n_shots; k++)
+        mark(marks, 1u << k, clip, s, (k + 1) * (clip->n_frames - 1) / n_shots);
     for (size_t i = 0; i < n; i++)
         grown += (double)(marks[i] >> (n_shots - 1) & 1) / (double)n;
     out->value = kept_share(marks, n, n_shots);
     out->is_right = grown > GROWN_MIN && out->value > KEPT_MIN;
     out->confidence = sure(out->value, KEPT_MIN);
 out:
-    mem_free(first);
     mem_free(marks);
     return rc;
 }

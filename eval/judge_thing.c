@@ -8,8 +8,7 @@
 
 #define BIT(x) (1u << (x))
 enum { FRAMES_MIN = 17, ARC_MIN = 5 };
-#define LEAST_SHARE (1.0 / 250) /* of the picture: smaller patches are not the thing */
-#define WAY_MIN     .06         /* widths of the picture */
+#define WAY_MIN     .06 /* widths of the picture */
 #define PUSH_MIN    .025
 #define GRAVITY     4.5
 #define GRAVITY_OFF .25 /* of it */
@@ -19,19 +18,6 @@ enum { FRAMES_MIN = 17, ARC_MIN = 5 };
 static int is_watched(const struct scene *s) {
     return s->n_view <= 1 && !s->is_loop && s->frames >= FRAMES_MIN && s->n_ent > 0 &&
            s->cam.kind == WORLD_CAMERA_STATIC;
-}
-
-static enum err trace(struct mask_spot **out, const struct reel *clip, const struct scene *s,
-                      int ent, struct fail *f) {
-    enum err rc = ERR_OK;
-    struct mask_palette *p = mem_take(1, sizeof *p);
-    *out = mem_take((size_t)clip->n_frames, sizeof **out);
-    if (!p || !*out) TRY(FAIL(f, ERR_NOMEM, "no memory for the way of a thing"));
-    TRY(mask_learn(p, s, ent, f));
-    TRY(mask_trace(*out, p, clip, (int)(LEAST_SHARE * clip->width * clip->height), f));
-out:
-    mem_free(p);
-    return rc;
 }
 
 static int compare(const void *a, const void *b) {
@@ -70,7 +56,7 @@ enum err judge_thing_way(struct judge_verdict *out, const struct reel *clip, con
     int n = clip->n_frames, part = n / 5 > 1 ? n / 5 : 1;
     double way;
     *out = (struct judge_verdict){0};
-    TRY(trace(&at, clip, s, 0, f));
+    TRY(mask_follow(&at, clip, s, 0, f));
     way = (middle_x(at, n - part, n) - middle_x(at, 0, part)) / clip->width;
     if (!isnan(way))
         *out = (struct judge_verdict){.is_right = way * s->ent[0].dir > WAY_MIN,
@@ -152,7 +138,7 @@ enum err judge_thing_fall(struct judge_verdict *out, const struct reel *clip, co
     int n = clip->n_frames, is_lost = 0, grows = 0;
     double *y = NULL, radius = 0, gravity, off;
     *out = (struct judge_verdict){0};
-    TRY(trace(&at, clip, s, 0, f));
+    TRY(mask_follow(&at, clip, s, 0, f));
     y = mem_take((size_t)n, sizeof *y);
     if (!y) TRY(FAIL(f, ERR_NOMEM, "no memory for the heights of a ball"));
     for (int t = 0; t < n; t++) {
@@ -190,7 +176,7 @@ enum err judge_thing_push(struct judge_verdict *out, const struct reel *clip, co
     int n = clip->n_frames, part = n / 8 > 1 ? n / 8 : 1, dir = s->ent[0].dir;
     double before, after, w = clip->width;
     *out = (struct judge_verdict){0};
-    TRY(trace(&at, clip, s, 1, f));
+    TRY(mask_follow(&at, clip, s, 1, f));
     before = dir * (middle_x(at, n / 2 - 2 * part, n / 2 - part) - middle_x(at, 0, part)) / w;
     after = dir * (middle_x(at, n - part, n) - middle_x(at, n / 2 - 2 * part, n / 2 - part)) / w;
     if (!isnan(before) && !isnan(after))

@@ -4,8 +4,9 @@
 #include "train/world/world.h"
 
 enum { LESSONS = 6 };
-#define IS_THING   .6f /* share of a colour from which a pixel counts */
-#define ALSO_LARGE .25 /* of the largest patch: belongs to it, for instance behind a mast */
+#define LEAST_SHARE (1.0 / 250) /* of the picture: smaller patches are not the thing */
+#define IS_THING    .6f         /* share of a colour from which a pixel counts */
+#define ALSO_LARGE  .25 /* of the largest patch: belongs to it, for instance behind a mast */
 
 static int level_of(uint8_t c) {
     return c >> 4;
@@ -134,4 +135,17 @@ enum err mask_trace(struct mask_spot *out, const struct mask_palette *p, const s
     }
     mem_free(label);
     return ERR_OK;
+}
+
+enum err mask_follow(struct mask_spot **out, const struct reel *clip, const struct scene *s,
+                     int ent, struct fail *f) {
+    enum err rc = ERR_OK;
+    struct mask_palette *p = mem_take(1, sizeof *p);
+    *out = mem_take((size_t)clip->n_frames, sizeof **out);
+    if (!p || !*out) TRY(FAIL(f, ERR_NOMEM, "no memory for the way of a thing"));
+    TRY(mask_learn(p, s, ent, f));
+    TRY(mask_trace(*out, p, clip, (int)(LEAST_SHARE * clip->width * clip->height), f));
+out:
+    mem_free(p);
+    return rc;
 }

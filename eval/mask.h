@@ -26,5 +26,9 @@ MUST_CHECK enum err mask_learn(struct mask_palette *out, const struct scene *s, 
  * `least` pixels are not the thing. ERR_NOMEM. */
 MUST_CHECK enum err mask_trace(struct mask_spot *out, const struct mask_palette *p,
                                const struct reel *clip, int least, struct fail *f);
+/* Both: where entity `ent` is in each frame. The caller ends *out with mem_free(), also after a
+ * failure. */
+MUST_CHECK enum err mask_follow(struct mask_spot **out, const struct reel *clip,
+                                const struct scene *s, int ent, struct fail *f);
 
 #endif

@@ -17,7 +17,7 @@
 #include "tests/lib/check.h"
 #include "train/world/world.h"
 
-static int n_clips = 24;
+static int n_clips = 8;
 static uint64_t first_seed = (uint64_t)5 << 39;
 static int is_loud;
 
@@ -184,21 +184,16 @@ static void spoil_hidden(struct reel *r, const struct scene *s, int k) {
     }
 }
 
-/* All is as it was at first again, or it never happened, or it fades stroke by stroke. */
+/* All is as it was at first again, or nothing ever happens, or the first mark is lost again. */
 static void spoil_marks(struct reel *r, const struct scene *s, int k) {
-    int n = r->n_frames;
-    (void)s;
-    if (k % 3 == 0) {
-        for (int t = n * 3 / 5; t < n; t++)
-            memcpy(reel_frame(r, t), r->rgb, reel_frame_bytes(r));
-    } else if (k % 3 == 1) {
-        freeze(r);
+    struct scene other = *s;
+    if (k % 3 == 2) {
+        other.n_event--;
+        memmove(other.event, other.event + 1, sizeof other.event - sizeof *other.event);
     } else {
-        for (int t = n * 3 / 5; t < n; t++) {
-            int from = n * 3 / 5 - (t - n * 3 / 5) * 3 / 2;
-            memcpy(reel_frame(r, t), reel_frame(r, from > 0 ? from : 0), reel_frame_bytes(r));
-        }
+        other.n_event = 0;
     }
+    splice(r, &other, k % 3 == 1 ? 0 : r->n_frames * 3 / 5);
 }
 
 /* While the player looks away, what was done is undone. */
@@ -207,6 +202,23 @@ static void spoil_block(struct reel *r, const struct scene *s, int k) {
     (void)k;
     other.event[0].t = 1000;
     splice(r, &other, (int)(s->move[1].t1 * s->fps));
+}
+
+/* From the middle on it goes back, or half as fast, or it is elsewhere. */
+static void spoil_pace(struct reel *r, const struct scene *s, int k) {
+    int n = r->n_frames, half = n / 2;
+    struct scene other = *s;
+    if (k % 3 == 0) {
+        for (int t = half; t < n; t++)
+            memcpy(reel_frame(r, t), reel_frame(r, half - 1 - (t - half) % half),
+                   reel_frame_bytes(r));
+    } else if (k % 3 == 1) {
+        for (int t = n - 1; t >= half; t--)
+            memcpy(reel_frame(r, t), reel_frame(r, half + (t - half) / 2), reel_frame_bytes(r));
+    } else {
+        other.ent[0].pos[0] -= (float)s->ent[0].dir * s->ent[0].speed;
+        splice(r, &other, half);
+    }
 }
 
 static const struct lesson {
@@ -223,6 +235,7 @@ static const struct lesson {
     [JUDGE_PERSISTENCE] = {WORLD_HERO_FREE, 33, spoil_marks},
     [JUDGE_EGO_MOTION] = {WORLD_HERO_BLOCK_PLAYER, 33, spoil_moves},
     [JUDGE_BLOCK] = {WORLD_HERO_BLOCK_PLAYER, 49, spoil_block},
+    [JUDGE_PACE] = {WORLD_HERO_FREE, 33, spoil_pace},
 };
 
 /* ---------------------------------------------------------------- calibration */
@@ -313,7 +326,9 @@ static void a_player_goes_the_way_it_is_told(void) {
 static void a_block_is_there_when_the_player_looks_back(void) {
     calibrate(JUDGE_BLOCK);
 }
-
+static void what_crosses_the_picture_keeps_its_speed(void) {
+    calibrate(JUDGE_PACE);
+}
 static const struct test tests[] = {
     TEST(a_camera_goes_the_way_it_is_said_to),
     TEST(near_things_move_more_than_far_ones),
@@ -324,6 +339,7 @@ static const struct test tests[] = {
     TEST(strokes_and_bites_stay),
     TEST(a_player_goes_the_way_it_is_told),
     TEST(a_block_is_there_when_the_player_looks_back),
+    TEST(what_crosses_the_picture_keeps_its_speed),
 };
 
 int main(int argc, char **argv) {
