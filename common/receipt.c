@@ -1,5 +1,6 @@
 #include "common/receipt.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -27,6 +28,51 @@ static void put_object(struct doc_out *o, const char *name, const struct receipt
     doc_close_object(o);
 }
 
+/* Every figure is a row, so that writing and reading cannot differ. */
+static const struct {
+    const char *key;
+    size_t at;
+    bool is_wide;
+} figures[] = {
+#define FIGURE(name, is_wide) \
+    { #name, offsetof(struct estimate_work, name), is_wide }
+    FIGURE(width, false),       FIGURE(height, false),      FIGURE(n_frames, false),
+    FIGURE(n_steps, false),     FIGURE(n_passes, false),    FIGURE(denoise_ms, true),
+    FIGURE(decode_ms, true),    FIGURE(other_ms, true),     FIGURE(memory_bytes, true),
+    FIGURE(multiple_px, false), FIGURE(frame_step, false),  FIGURE(fps, false),
+    FIGURE(home_width, false),  FIGURE(home_height, false), FIGURE(home_steps, false),
+#undef FIGURE
+};
+
+static void put_work(struct doc_out *o, const struct estimate_work *w) {
+    doc_open_object(o, "work");
+    for (int i = 0; i < COUNT_OF(figures); i++) {
+        const char *at = (const char *)w + figures[i].at;
+        doc_put_int(o, figures[i].key,
+                    figures[i].is_wide ? *(const int64_t *)at : *(const int *)at);
+    }
+    doc_put_real(o, "guidance", w->guidance);
+    doc_close_object(o);
+}
+
+static enum err read_work(struct estimate_work *w, const struct value *v, struct fail *f) {
+    enum err rc = ERR_OK;
+    if (!v) return ERR_OK;
+    if (doc_type(v) != DOC_OBJECT) return FAIL(f, ERR_CORRUPT, "work is not an object");
+    for (int i = 0; i < COUNT_OF(figures); i++) {
+        char *at = (char *)w + figures[i].at;
+        int64_t n = 0;
+        TRY(doc_get_int(v, figures[i].key, 0, figures[i].is_wide ? INT64_MAX : 1 << 24, &n, f));
+        if (figures[i].is_wide)
+            *(int64_t *)at = n;
+        else
+            *(int *)at = (int)n;
+    }
+    TRY(doc_may_real(v, "guidance", 0, 1e6, &w->guidance, f));
+out:
+    return rc;
+}
+
 enum err receipt_write(const struct receipt *r, struct buf *out, struct fail *f) {
     struct doc_out o;
     ASSERT(r->objects[RECEIPT_VIDEO].key[0]);
@@ -41,6 +87,7 @@ enum err receipt_write(const struct receipt *r, struct buf *out, struct fail *f)
     doc_put_int(&o, "num_frames", r->num_frames);
     doc_put_int(&o, "seed", r->seed);
     doc_put_int(&o, "compute_ms", r->compute_ms);
+    if (r->work.width > 0) put_work(&o, &r->work);
     doc_open_array(&o, "warnings");
     for (int i = 0; i < r->n_warnings; i++)
         doc_put_text(&o, NULL, r->warnings[i]);
@@ -96,6 +143,7 @@ static enum err read_receipt(struct receipt *r, const struct value *v, struct fa
     r->height = (int)height;
     r->num_frames = (int)n_frames;
     r->seed = (uint32_t)seed;
+    TRY(read_work(&r->work, doc_find(v, "work"), f));
     TRY(read_warnings(r, doc_find(v, "warnings"), f));
 out:
     return rc;

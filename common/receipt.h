@@ -2,7 +2,7 @@
  * the server reads to answer content requests. Plain values only, so nothing is freed.
  *
  *   {"video":{"key","bytes","sha256","type"},"thumbnail":{..}?,"spritesheet":{..}?,"width":W,
- *    "height":H,"fps":24.0,"num_frames":97,"seed":7,"compute_ms":1234,"warnings":["..."]}
+ *    "height":H,"fps":24.0,"num_frames":97,"seed":7,"compute_ms":1234,"work":{..}?,"warnings":["..."]}
  *
  * Pure: no I/O, no clock. */
 #ifndef COMMON_RECEIPT_H
@@ -12,6 +12,7 @@
 
 #include "common/base/buf.h"
 #include "common/base/err.h"
+#include "common/estimate.h"
 
 enum {
     RECEIPT_JSON_MAX = 16 * 1024, /* bytes */
@@ -42,6 +43,7 @@ struct receipt {
     int num_frames;
     uint32_t seed;
     int64_t compute_ms;
+    struct estimate_work work; /* width 0: not measured */
     int n_warnings;
     char warnings[RECEIPT_WARNINGS_MAX][RECEIPT_WARNING_SIZE];
 };

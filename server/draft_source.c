@@ -4,6 +4,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/id.h"
+#include "common/base/limits.h"
 #include "server/draft.h"
 #include "server/field.h"
 
@@ -66,12 +67,43 @@ static const struct member *find_member(const char *name, bool is_video) {
     return NULL;
 }
 
+/* {"width","height","seconds"} in the place of a file that is not there yet. */
+static enum err take_facts(struct draft *d, enum validate_slot slot, const struct body_field *f,
+                           bool *is_taken) {
+    struct job_asset *a = validate_slot_asset(&d->out->job, slot);
+    struct body_field loose = *f;
+    double seconds = 0;
+    int64_t side = 0;
+    enum err rc = ERR_OK;
+    loose.is_loose = true;
+    *is_taken = true;
+    if (strcmp(f->member, "width") == 0 || strcmp(f->member, "height") == 0) {
+        rc = field_int(f, 1, 1 << 16, &side, d->p);
+        *(f->member[0] == 'w' ? &a->width : &a->height) = (int)side;
+    } else if (strcmp(f->member, "seconds") == 0) {
+        rc = field_real(&loose, 0.01, LIMIT_STITCHED_SECONDS, &seconds, d->p);
+        a->n_frames = (int)(seconds * 1000);
+        a->fps = 1000;
+    } else {
+        *is_taken = false;
+    }
+    if (*is_taken)
+        d->out->source[slot] = (struct validate_source){
+            .is_given = true, .file = -1, .param = validate_slot_name(slot)};
+    return rc;
+}
+
 static enum err take_field(struct draft *d, enum validate_slot slot, const struct body_field *f) {
     const char *name = field_name(f);
     bool is_video = validate_slot_is_video(slot);
     const char *needs = is_video ? "id, file_id or url" : "image_url or file_id";
     if (f->kind == BODY_FILE && f->shape == BODY_WHOLE)
         return take(d, slot, (struct validate_source){.file = f->file}, name);
+    if (f->shape == BODY_MEMBER && d->rules->is_estimate) {
+        bool is_taken;
+        enum err rc = take_facts(d, slot, f, &is_taken);
+        if (rc != ERR_OK || is_taken) return rc;
+    }
     if (f->shape == BODY_MEMBER) {
         const struct member *m = find_member(f->member, is_video);
         if (!m)

@@ -24,6 +24,12 @@ const struct operation *operation_find(const char *route) {
     return NULL;
 }
 
+const struct operation *operation_named(struct str name) {
+    for (int i = 0; i < COUNT_OF(rows); i++)
+        if (str_eq(name, rows[i].name)) return &rows[i];
+    return NULL;
+}
+
 bool operation_has(enum job_operation job) {
     for (int i = 0; i < COUNT_OF(rows); i++)
         if (rows[i].job == job) return true;

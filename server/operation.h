@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 
+#include "common/base/str.h"
 #include "common/job.h"
 
 /* Bits of the fields' rows. */
@@ -46,6 +47,8 @@ struct operation {
 
 /* NULL when the route makes no job. */
 const struct operation *operation_find(const char *route);
+/* By its name on the wire; NULL when there is none. */
+const struct operation *operation_named(struct str name);
 /* True when some route makes this kind of job. */
 bool operation_has(enum job_operation job);
 

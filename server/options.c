@@ -84,6 +84,9 @@ static const struct config_row rows[] = {
     {"chat_model", CONFIG_TEXT, AT(chat_model), "default", 1, 128, "the model that it shall use"},
     {"chat_timeout", CONFIG_MS, AT(chat_timeout_ms), "8s", 100, 60000,
      "after this the built-in rewriter answers instead"},
+    {"price_per_second", CONFIG_REAL, AT(price_per_second), "0", 0, 1e6,
+     "of computing, for the cost in estimates; 0: none is told"},
+    {"currency", CONFIG_TEXT, AT(currency), "USD", 3, 3, "of that price"},
 };
 
 const struct config_table options_table = {

@@ -44,6 +44,8 @@ struct options {
     char *chat_key;
     char *chat_model;
     int64_t chat_timeout_ms;
+    double price_per_second;
+    char *currency;
 };
 
 extern const struct config_table options_table;

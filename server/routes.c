@@ -4,6 +4,7 @@
 #include "server/characters.h"
 #include "server/content.h"
 #include "server/create.h"
+#include "server/estimates.h"
 #include "server/events.h"
 #include "server/files.h"
 #include "server/health.h"
@@ -30,6 +31,8 @@ static const struct route rows[] = {
     {"POST", "/v1/videos/extensions", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.extend"},
     {"POST", "/v1/videos/connections", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.connect"},
     {"POST", "/v1/videos/loops", ROUTE_KEY, ROUTE_BODY_CLIP, create_run, "videos.loop"},
+    {"POST", "/v1/videos/estimates", ROUTE_KEY, ROUTE_BODY_CLIP, estimates_create,
+     "videos.estimate"},
     {"POST", "/v1/videos/characters", ROUTE_KEY, ROUTE_BODY_CLIP, characters_create,
      "characters.create"},
     {"GET", "/v1/videos/characters/{id}", ROUTE_KEY, ROUTE_BODY_NONE, characters_get,

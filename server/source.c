@@ -170,3 +170,9 @@ enum err source_resolve(struct server *s, struct request *req, struct body *body
         if (store_file(&r, (enum validate_slot)i) != ERR_OK) return ERR_INPUT;
     return settle(&r);
 }
+
+enum err source_learn(struct server *s, struct request *req, struct validate_result *asked,
+                      struct problem *p) {
+    struct resolve r = {s, req, NULL, asked, p};
+    return take_ids(&r) == ERR_OK ? settle(&r) : ERR_INPUT;
+}

@@ -12,4 +12,8 @@
 MUST_CHECK enum err source_resolve(struct server *s, struct request *req, struct body *body,
                                    struct validate_result *asked, struct problem *p);
 
+/* For an estimate: the same without storing anything. */
+MUST_CHECK enum err source_learn(struct server *s, struct request *req,
+                                 struct validate_result *asked, struct problem *p);
+
 #endif

@@ -278,10 +278,6 @@ static enum err set_upsampling(struct draft *d, const struct body_field *f) {
                        "prompt_upsampling must be off or on");
 }
 
-static enum err refuse(struct draft *d, const struct body_field *f) {
-    return draft_unsupported(d, f, "leave it out; it comes with a later release");
-}
-
 static enum err ignore(struct draft *d, const struct body_field *f) {
     (void)d, (void)f;
     return ERR_OK;
@@ -415,6 +411,7 @@ static enum err apply_field(struct draft *d, const struct body_field *f) {
     const char *name = field_name(f);
     const struct rule *r = find_rule(f->name);
     if (!f->name[0]) return ERR_OK; /* a text of JSON whose members follow */
+    if (d->rules->is_estimate && strcmp(f->name, "operation") == 0) return ERR_OK;
     if (!r) return unknown_field(d, f);
     if (!(r->of & d->rules->op->bit)) return foreign_field(d, f);
     if (r->same_as && is_given(d->body, r->same_as))

@@ -53,6 +53,7 @@ struct validate_rules {
     struct str path_id; /* of a route that names the source; else empty */
     const struct models *models;
     const struct guard_rules *hooks; /* which webhook URLs are allowed */
+    bool is_estimate;                /* nothing is made: sizes may stand for files */
     bool is_lenient;                 /* unknown fields become warnings */
 };
 

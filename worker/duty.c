@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/base/now.h"
+#include "worker/calibrate.h"
 #include "worker/tally.h"
 
 enum {
@@ -326,6 +327,8 @@ static void work_deliver(void *ctx) {
     e->rc = ERR_OK;
     if (!d->entry.is_sealed) e->rc = spool_seal(e->deliver.spool, &d->entry, &e->receipt, &e->fail);
     if (e->rc == ERR_OK) e->rc = deliver_result(&e->deliver, &e->verdict, &d->entry, &e->fail);
+    if (e->rc == ERR_OK && e->verdict == QUEUE_GO_ON)
+        e->estimate_error = calibrate_job(e->deliver.pool, d->o.conf->model_dir, &d->entry.receipt);
 }
 
 static void after_deliver(void *ctx) {
@@ -338,6 +341,8 @@ static void after_deliver(void *ctx) {
         fail_for(d, e->rc, &e->fail);
     } else if (e->verdict == QUEUE_GO_ON) {
         count_output(d);
+        if (e->estimate_error >= 0)
+            metrics_set(d->o.metrics, TALLY_ESTIMATE_ERROR, e->estimate_error);
         finished(d, TALLY_DONE);
     } else {
         finished(d, e->verdict == QUEUE_STALE ? TALLY_STALE : TALLY_CANCELLED);

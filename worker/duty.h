@@ -60,6 +60,7 @@ struct duty_ending {
     struct queue_fail why;
     struct fail cause; /* keeps the text of `why` */
     enum queue_verdict verdict;
+    double estimate_error; /* negative: there was no estimate */
     enum err rc;
     struct fail fail;
 };

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/base/assert.h"
 #include "common/base/now.h"
@@ -48,7 +49,15 @@ static int percent_of(struct run *r, const struct engine_progress *p) {
     return sum > r->last_percent ? sum : r->last_percent;
 }
 
+/* Time since the last sign belongs to the phase that gives this one. */
+static void clock_phase(struct run *r, int phase) {
+    int64_t now = now_mono_ms();
+    r->spent_ms[phase] += now - r->clock_ms;
+    r->clock_ms = now;
+}
+
 static void report(struct run *r, const struct engine_progress *e) {
+    clock_phase(r, (int)e->phase);
     struct wire_progress p = {.step = e->step, .n_steps = e->total, .eta_ms = -1};
     p.percent = r->last_percent = percent_of(r, e);
     if (e->eta_s >= 0) p.eta_ms = (int64_t)(e->eta_s * 1000);
@@ -105,10 +114,37 @@ static void add_warning(struct receipt *out, const char *text) {
         snprintf(out->warnings[out->n_warnings++], RECEIPT_WARNING_SIZE, "%s", text);
 }
 
+/* What the next estimate learns from. */
+static void add_work(struct receipt *out, const struct job_run *j, const struct job *job) {
+    const struct engine_caps *caps = engine_caps(j->run->engine);
+    const int64_t *spent = j->run->spent_ms;
+    double guidance = job->guidance_scale >= 0 ? job->guidance_scale : caps->guidance;
+    struct rusage usage = {.ru_maxrss = 0};
+    getrusage(RUSAGE_SELF, &usage);
+    out->work = (struct estimate_work){.width = j->plan.canvas.width,
+                                       .height = j->plan.canvas.height,
+                                       .n_frames = j->plan.canvas.n_frames,
+                                       .n_steps = job->steps > 0 ? job->steps : caps->n_steps,
+                                       .n_passes = guidance > 1 ? 2 : 1,
+                                       .denoise_ms = spent[ENGINE_PHASE_DENOISE],
+                                       .decode_ms = spent[ENGINE_PHASE_DECODE],
+                                       .memory_bytes = (int64_t)usage.ru_maxrss * 1024,
+                                       .multiple_px = caps->multiple_px,
+                                       .frame_step = caps->frame_step,
+                                       .fps = caps->fps,
+                                       .home_width = caps->default_width,
+                                       .home_height = caps->default_height,
+                                       .home_steps = caps->n_steps,
+                                       .guidance = caps->guidance};
+    out->work.other_ms = out->compute_ms - out->work.denoise_ms - out->work.decode_ms;
+    if (out->work.other_ms < 0) out->work.other_ms = 0;
+}
+
 static void add_facts(struct receipt *out, const struct job_run *j, const struct job *job,
                       int64_t started_ms) {
     out->seed = job->seed;
     out->compute_ms = now_mono_ms() - started_ms;
+    add_work(out, j, job);
     for (int i = 0; i < j->plan.n_warnings; i++)
         add_warning(out, j->plan.warning[i]);
     for (int i = 0; i < j->footage.n_notes; i++)
@@ -194,6 +230,8 @@ enum err run_job(struct run *r, struct receipt *out, struct job *job, const char
     *out = (struct receipt){0};
     r->last_percent = 0;
     memset(r->done, 0, sizeof(r->done));
+    memset(r->spent_ms, 0, sizeof(r->spent_ms));
+    r->clock_ms = started_ms;
     engine_hooks_set(r->engine, &hooks);
 
     TRY(learn_sources(&j, job, f));

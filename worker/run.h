@@ -28,6 +28,8 @@ struct run {
     struct run_hooks hooks;
     int last_percent;                /* progress never goes back */
     double done[ENGINE_PHASE_COUNT]; /* share of each phase, 0..1 */
+    int64_t clock_ms;                /* of the last sign of the engine */
+    int64_t spent_ms[ENGINE_PHASE_COUNT];
 };
 
 /* What clips turn out to be is added to the job. ERR_CANCELLED when the hook said so. The keys of

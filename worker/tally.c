@@ -19,6 +19,8 @@ const struct metrics_row tally_rows[TALLY_COUNT] = {
     [TALLY_BUSY] = {"misora_worker_busy", 0, METRICS_GAUGE, "1 while a job is held."},
     [TALLY_REDIS_MISSES] = {"misora_redis_misses_total", 0, METRICS_COUNTER,
                             "Calls to Redis without an answer."},
+    [TALLY_ESTIMATE_ERROR] = {"misora_estimate_error_ratio", 0, METRICS_GAUGE,
+                              "By how much of the truth the last estimate was wrong."},
     [TALLY_HOOK_OK] = {HOOKS, "result=\"ok\"", METRICS_COUNTER, "Webhook attempts by result."},
     [TALLY_HOOK_RETRY] = {HOOKS, "result=\"retry\"", METRICS_COUNTER,
                           "Webhook attempts by result."},

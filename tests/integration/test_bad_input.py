@@ -186,7 +186,7 @@ FORMS = [
      400, "invalid_multipart", None, "raw bytes"),
     ("M9 empty file", FORM, form(GOOD, ("input_reference", b"", "a.png")), 400, "invalid_media", "input_reference", "no bytes"),
     ("file in a text field", FORM, form(("prompt", b"abc", "a.txt")), 400, "invalid_type", "prompt", "a file"),
-    ("three files", FORM, form(GOOD, *[(f"f{i}", PNG, "a.png") for i in range(3)]), 400, "invalid_value", "f2", "2 files"),
+    ("five files", FORM, form(GOOD, *[(f"f{i}", PNG, "a.png") for i in range(5)]), 400, "invalid_value", "f4", "4 files"),
     ("prompt missing", FORM, form(("seconds", "4")), 400, "missing_required_parameter", "prompt", "prompt"),
     ("prompt not UTF-8", FORM, form(("prompt", b"\xff\xfe")), 400, "invalid_value", "prompt", "UTF-8"),
     ("seed in words", FORM, form(GOOD, ("seed", "random")), 400, "invalid_value", "seed", "whole number"),
