@@ -208,6 +208,7 @@ CUDA_GENCODE ?= -gencode arch=compute_80,code=sm_80 -gencode arch=compute_89,cod
 CUDA_LIBRARY := $(if $(NVCC)$(filter 1,$(CUDA)),$(B)/libmisora-cuda.so)
 CUDA_HOST := $(addprefix $(B)/pic/,common/base/err.o engine/tensor.o)
 NVCCFLAGS = -std=c++17 -O3 -lineinfo -I. -I$(shell tools/cuda_find.sh include) $(CUDA_GENCODE) \
+            $(if $(findstring sm_90a,$(CUDA_GENCODE)),-DCUDA_HAS_SM90A=1) \
             -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra $(if $(WERROR),-Werror all-warnings)
 cuda: $(CUDA_LIBRARY) ## the CUDA backend alone (CUDA=1)
 all: $(CUDA_LIBRARY)
@@ -227,7 +228,7 @@ $(B)/pic/%.o: %.c
 EMU_SRC := $(filter-out engine/cuda/cuda_blas.cu,$(CUDA_SRC)) $(wildcard tests/emu/*.cc)
 EMU_OBJ := $(patsubst %,$(B)/emu/%.o,$(EMU_SRC))
 EMUFLAGS := -std=c++17 -O2 -g -fPIC -fvisibility=hidden -U_FORTIFY_SOURCE -I. -Itests/emu -Wall -Wextra \
-            -Wno-unknown-pragmas $(if $(WERROR),-Werror) -MMD -MP -include tests/emu/cuda_ptx_emu.h
+            -Wno-unknown-pragmas $(if $(WERROR),-Werror) -MMD -MP -DCUDA_HAS_SM90A=1 -include tests/emu/cuda_hopper_emu.h
 tests-built: $(if $(filter release debug,$(MODE)),$(B)/libmisora-emu.so)
 $(B)/libmisora-emu.so: $(EMU_OBJ) $(CUDA_HOST)
 	$(call say,LD)$(CXX) -shared -o $@ $^

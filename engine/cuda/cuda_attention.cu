@@ -1,6 +1,7 @@
 #include "engine/cuda/cuda_attention.h"
 
 #include "engine/cuda/cuda_flash.h"
+#include "engine/cuda/cuda_flash_hopper.h"
 #include "engine/cuda/cuda_own.h"
 #include "engine/cuda/cuda_product.h"
 
@@ -144,7 +145,10 @@ enum err cuda_attention_run(struct device *dev, struct tensor *out, const struct
         flash.n_heads = o->n_heads;
         flash.D = (int)w.D;
         flash.scale = w.scale;
-        cuda_flash_run(w.c, &flash);
+        if (cuda_flash_hopper_can(w.c, flash.D))
+            cuda_flash_hopper_run(w.c, &flash);
+        else
+            cuda_flash_run(w.c, &flash);
     } else {
         rc = attend_wide(&w, o, f);
     }

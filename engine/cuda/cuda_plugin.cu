@@ -9,6 +9,7 @@
 #include "engine/cuda/cuda_conv.h"
 #include "engine/cuda/cuda_element.h"
 #include "engine/cuda/cuda_flash.h"
+#include "engine/cuda/cuda_flash_hopper.h"
 #include "engine/cuda/cuda_linear.h"
 #include "engine/cuda/cuda_own.h"
 #include "engine/cuda/cuda_row.h"
@@ -116,6 +117,7 @@ static enum err open_stream(struct cuda *c, struct fail *f) {
             cuda_note(c, cudaEventRecord(c->is_free[i], c->stream), "event");
     }
     cuda_flash_open(c);
+    cuda_flash_hopper_open(c);
     cuda_conv_open(c);
     return cuda_check(c, f);
 }

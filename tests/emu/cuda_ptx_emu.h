@@ -19,6 +19,8 @@ template <int N> static inline void cuda_ptx_wait(void) {
     emu_wait(N);
 }
 
+/* Where it lies in shared memory. */
+uint32_t cuda_ptx_address(const void *shared);
 void cuda_ptx_load4(uint32_t r[4], const void *row);
 void cuda_ptx_load4_turned(uint32_t r[4], const void *row);
 void cuda_ptx_mma(float c[4], const uint32_t a[4], const uint32_t b[2]);

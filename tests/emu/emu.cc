@@ -1,5 +1,5 @@
 /* emu.cc - threads, memory and instructions of tests/emu/cuda_runtime.h. */
-#include "tests/emu/cuda_ptx_emu.h"
+#include "tests/emu/cuda_hopper_emu.h"
 
 #include <setjmp.h>
 #include <stdio.h>
@@ -191,6 +191,10 @@ void emu_check_shared(const void *p, size_t n) {
     EMU_ASSERT(at >= shared && at + n <= shared + shared_bytes && (uintptr_t)at % 16 == 0);
 }
 
+uint32_t cuda_ptx_address(const void *p) {
+    return (uint32_t)((const unsigned char *)p - shared);
+}
+
 /* The bytes travel only when they are waited for: what is read too early is not there. */
 void cuda_ptx_copy16(void *to, const void *from, bool is_there) {
     struct thread *t = now;
@@ -283,6 +287,118 @@ uint32_t cuda_ptx_pair(float low, float high) {
     return to_half(low) | to_half(high) << 16;
 }
 
+/* Products of warpgroups. Each thread computes its own results, when it waits for them: until then
+ * they are NaN. */
+struct product {
+    float *d;
+    int n, adds;
+    uint64_t a, b;
+    bool is_gather;
+    float row[2][16]; /* of a gather: this thread's two rows of a */
+};
+
+enum { PRODUCTS_MAX = 64 };
+
+struct queue {
+    struct product product[PRODUCTS_MAX];
+    int n, group_end[GROUPS_MAX], n_groups;
+};
+
+static struct queue *queues;
+
+static struct queue *queue_of() {
+    if (!queues) queues = (struct queue *)calloc(THREADS_MAX, sizeof *queues);
+    return &queues[threadIdx.x];
+}
+
+void cuda_hopper_show(void) {}
+void cuda_hopper_begin(void) {}
+
+void cuda_hopper_commit(void) {
+    struct queue *q = queue_of();
+    EMU_ASSERT(q->n_groups < GROUPS_MAX);
+    q->group_end[q->n_groups++] = q->n;
+}
+
+/* One bf16 of a tile; the swap of chunks is part of the address. */
+static float tile_at(uint64_t tile, uint32_t offset) {
+    EMU_ASSERT(tile >> 62 == 1 && (tile >> 49 & 7) == 0);
+    uint32_t at = (uint32_t)(tile & 0x3fff) * 16 + offset;
+    at ^= (at >> 7 & 7) << 4;
+    EMU_ASSERT(at + 2 <= shared_bytes);
+    uint16_t bits;
+    memcpy(&bits, shared + at, sizeof bits);
+    return __uint_as_float((uint32_t)bits << 16);
+}
+
+/* k along the rows: groups of 8 rows follow each other at the stride of the descriptor. */
+static float along(uint64_t tile, unsigned row, unsigned k) {
+    uint32_t stride = (uint32_t)(tile >> 32 & 0x3fff) * 16;
+    return tile_at(tile, row / 8 * stride + row % 8 * 128 + k * 2);
+}
+
+/* k down the rows: 64 columns, then the next tile. */
+static float down(uint64_t tile, unsigned col, unsigned k) {
+    uint32_t stride = (uint32_t)(tile >> 32 & 0x3fff) * 16;
+    uint32_t beside = (uint32_t)(tile >> 16 & 0x3fff) * 16;
+    return tile_at(tile, col / 64 * beside + col % 64 * 2 + k / 8 * stride + k % 8 * 128);
+}
+
+static struct product *enqueue(float *d, int n) {
+    struct queue *q = queue_of();
+    EMU_ASSERT(q->n < PRODUCTS_MAX);
+    struct product *p = &q->product[q->n++];
+    p->d = d;
+    p->n = n;
+    return p;
+}
+
+void emu_multiply(float *d, int n, uint64_t a, uint64_t b, int adds) {
+    struct product *p = enqueue(d, n);
+    p->a = a, p->b = b, p->adds = adds, p->is_gather = false;
+    for (int i = 0; !adds && i < n / 2; i++)
+        d[i] = NAN; /* what is read too early is no number */
+}
+
+void emu_gather(float *d, int n, const uint32_t a[4], uint64_t b) {
+    struct product *p = enqueue(d, n);
+    p->b = b, p->adds = 1, p->is_gather = true;
+    const uint32_t *all = emu_exchange(a, 4);
+    unsigned quad = threadIdx.x % LANES / 4 * 4;
+    for (unsigned half = 0; half < 2; half++)
+        for (unsigned k = 0; k < 16; k++) {
+            uint32_t word = all[(quad + k % 8 / 2) * EMU_WORDS_MAX + half + k / 8 * 2];
+            p->row[half][k] = __uint_as_float(k % 2 ? word & 0xffff0000u : word << 16);
+        }
+}
+
+static void compute(const struct product *p) {
+    unsigned warp = threadIdx.x / LANES % 4, lane = threadIdx.x % LANES;
+    for (int i = 0; i < p->n / 2; i++) {
+        unsigned half = i / 2 % 2, col = i / 4 * 8 + lane % 4 * 2 + i % 2;
+        unsigned row = warp * 16 + lane / 4 + half * 8;
+        float sum = 0;
+        for (unsigned k = 0; k < 16; k++)
+            sum += p->is_gather ? p->row[half][k] * down(p->b, col, k)
+                                : along(p->a, row, k) * along(p->b, col, k);
+        p->d[i] = p->adds ? p->d[i] + sum : sum;
+    }
+}
+
+void emu_hopper_wait(int n) {
+    struct queue *q = queue_of();
+    while (q->n_groups > n) {
+        int end = q->group_end[0];
+        for (int i = 0; i < end; i++)
+            compute(&q->product[i]);
+        memmove(q->product, q->product + end, (size_t)(q->n - end) * sizeof q->product[0]);
+        q->n -= end;
+        q->n_groups--;
+        for (int i = 0; i < q->n_groups; i++)
+            q->group_end[i] = q->group_end[i + 1] - end;
+    }
+}
+
 cudaError_t cudaMalloc(void **p, size_t bytes) {
     size_t room = (bytes + 4095) / 4096 * 4096;
     *p = NULL;
@@ -354,7 +470,8 @@ cudaError_t cudaSetDevice(int index) {
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int index) {
     (void)index;
-    *p = (struct cudaDeviceProp){"emulated, on the processor", 8, 0, 1, memory_bytes};
+    const char *hopper = getenv("MISORA_EMU_HOPPER");
+    *p = (struct cudaDeviceProp){"emulated, on the processor", hopper ? 9 : 8, 0, 1, memory_bytes};
     return cudaSuccess;
 }
 

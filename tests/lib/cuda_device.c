@@ -47,3 +47,10 @@ bool cuda_device_is_emulated(void) {
 const char *cuda_device_label(void) {
     return is_emulated ? "cuda, emulated" : "cuda";
 }
+
+void cuda_device_play_hopper(bool is_hopper) {
+    if (is_hopper)
+        setenv("MISORA_EMU_HOPPER", "1", 1);
+    else
+        unsetenv("MISORA_EMU_HOPPER");
+}

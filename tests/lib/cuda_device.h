@@ -9,6 +9,8 @@
 const char *cuda_device_label(void);
 /* True for the emulator: sizes must be small. */
 bool cuda_device_is_emulated(void);
+/* The emulator plays a Hopper card from now on, or an older one; a real one is what it is. */
+void cuda_device_play_hopper(bool is_hopper);
 /* Chooses which of the two "cuda" means from now on; false with a reason when there is neither. */
 bool cuda_device_find(const char **reason);
 

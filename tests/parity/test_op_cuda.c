@@ -280,8 +280,24 @@ static void attention_agrees(void) {
     close_cuda();
 }
 
+/* Products of warpgroups; a real card of another kind runs its own kernel again. */
+static void attention_agrees_on_hopper(void) {
+    static const struct attention_row rows[] = {
+        {1, 1, 1, 64, false, false, 0},    {130, 70, 2, 64, false, false, 0},
+        {64, 129, 1, 128, true, false, 0}, {70, 200, 2, 128, false, false, 0.2f},
+        {40, 256, 1, 64, true, false, 0},  {3, 192, 1, 128, false, false, 0},
+    };
+    cuda_device_play_hopper(true);
+    if (open_cuda(PRECISION_BF16)) {
+        for (int i = 0; i < COUNT_OF(rows); i++)
+            check_attention(&rows[i], DTYPE_BF16);
+        close_cuda();
+    }
+    cuda_device_play_hopper(false);
+}
+
 /* A whole tile of keys that are out, at the beginning and at the end. */
-static void keys_that_are_out_weigh_nothing(void) {
+static void check_keys_out(void) {
     enum { N = 5, NK = 200, D = 64, FROM = 70, TO = 130 };
     if (!open_cuda(PRECISION_BF16)) return;
     struct tensor q = random_2d(DTYPE_BF16, N, D), k = random_2d(DTYPE_BF16, NK, D);
@@ -300,6 +316,13 @@ static void keys_that_are_out_weigh_nothing(void) {
     compare("attention, keys out", &all, &want, NK, 1.0 / 256);
     drop();
     close_cuda();
+}
+
+static void keys_that_are_out_weigh_nothing(void) {
+    check_keys_out();
+    cuda_device_play_hopper(true);
+    check_keys_out();
+    cuda_device_play_hopper(false);
 }
 
 static const int64_t row_sizes[][2] = {{1, 1},    {3, 7},    {9, 96},   {5, 130},
@@ -607,6 +630,7 @@ static const struct test tests[] = {
     TEST(products_with_rows_of_files_agree),
     TEST(products_that_are_added_agree),
     TEST(attention_agrees),
+    TEST(attention_agrees_on_hopper),
     TEST(keys_that_are_out_weigh_nothing),
     TEST(convolution_agrees),
     TEST(what_does_not_fit_is_said_with_figures),
