@@ -8,7 +8,8 @@
  *   {"operation":"create","model":M,"asked_model":A,"prompt":P,"negative_prompt":N?,
  *    "upsampling":true?,"revised_prompt":R?,"size":"WxH","seconds":"4",
  *    "fps":24?,"num_frames":97?,"steps":20?,"guidance_scale":5.0?,"seed":7?,"priority":"normal",
- *    "input_reference":{"sha256","type","bytes"}?,"last_frame":{..}?,"task":{..}?,"webhook_url":U?,"upload_url":U?,
+ *    "input_reference":{"sha256","type","bytes"}?,"last_frame":{..}?,"task":{..}?,"webhook_url":U?,
+ *    "upload_url":U?,
  *    "webhook_events":[..]?,"metadata":{..}?,"deadline_seconds":90?,
  *    "expires_after_seconds":86400,"output":{"crf":23?,"format":"png"?}?}
  *

@@ -132,15 +132,20 @@ void content_send(struct server *s, struct request *req, const struct receipt_ob
                              (long long)range.last, (long long)object->n_bytes);
 }
 
-void content_get(struct server *s, struct request *req) {
+bool content_find(struct server *s, struct request *req, struct receipt_object *out,
+                  enum receipt_variant *variant) {
     struct redis *r = NULL;
     struct queue_view view = {0};
-    struct receipt_object object;
-    enum receipt_variant variant;
-    if (!read_variant(req, &variant) || server_borrow(s, req, &r) != ERR_OK) return;
+    if (!read_variant(req, variant) || server_borrow(s, req, &r) != ERR_OK) return false;
     enum err rc = videos_find(req, r, &view);
     server_give(s, req, r);
-    if (rc == ERR_OK && find_object(req, &view.job, variant, &object))
-        content_send(s, req, &object, view.job.id);
+    bool is_there = rc == ERR_OK && find_object(req, &view.job, *variant, out);
     queue_view_free(&view);
+    return is_there;
+}
+
+void content_get(struct server *s, struct request *req) {
+    struct receipt_object object;
+    enum receipt_variant variant;
+    if (content_find(s, req, &object, &variant)) content_send(s, req, &object, videos_id(req));
 }

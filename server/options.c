@@ -1,11 +1,13 @@
 #include "server/options.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "server/http.h"
+#include "server/link.h"
 
 #define AT(field) offsetof(struct options, field)
 
@@ -36,6 +38,11 @@ static const struct config_row rows[] = {
     {"s3_secret_key", CONFIG_SECRET, AT(s3.secret_key), "", 0, 128, "what proves it"},
     {"s3_public_endpoint", CONFIG_TEXT, AT(s3.public_endpoint), "", 0, 260,
      "the endpoint in links for clients; empty: the same"},
+    {"public_url", CONFIG_TEXT, AT(public_url), "", 0, 512,
+     "https://HOST[:PORT] under which clients reach this service; links are built from it"},
+    {"link_secret", CONFIG_SECRET, AT(link_secret), "", 0, 128,
+     "what links to videos are signed with where there is no S3 store; 24 bytes or more, the same "
+     "on all servers"},
     {"models_dir", CONFIG_TEXT, AT(models_dir), "models", 0, 900,
      "directory whose folders are models; their ids are misora-FOLDER"},
     {"model_aliases", CONFIG_TEXT, AT(model_aliases), "sora-2=misora-tiny,sora-2-pro=misora-tiny",
@@ -115,5 +122,12 @@ enum err options_check(const struct options *o, struct fail *f) {
     if (o->threads > o->max_connections)
         return FAIL(f, ERR_CONFIG, "threads %lld must not be above max_connections %lld",
                     (long long)o->threads, (long long)o->max_connections);
+    size_t n_secret = o->link_secret ? strlen(o->link_secret) : 0, n_url = strlen(o->public_url);
+    if (n_secret > 0 && n_secret < LINK_SECRET_MIN)
+        return FAIL(f, ERR_CONFIG, "link_secret has %zu bytes; need %d or more", n_secret,
+                    LINK_SECRET_MIN);
+    if (n_url > 0 && (strncmp(o->public_url, "http", 4) != 0 || o->public_url[n_url - 1] == '/'))
+        return FAIL(f, ERR_CONFIG, "public_url is %s; need https://HOST[:PORT] without a final /",
+                    o->public_url);
     return s3_check(&o->s3, f);
 }

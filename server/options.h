@@ -18,6 +18,8 @@ struct options {
     char *namespace;
     char *store_dir;
     struct s3_conf s3;
+    char *public_url;
+    char *link_secret;
     char *models_dir;
     char *model_aliases;
     char *lane;

@@ -26,6 +26,7 @@
     X(INVALID_REQUEST, 400, PROBLEM_REQUEST, "invalid_request", 0, "")                  \
     X(INVALID_API_KEY, 401, PROBLEM_REQUEST, "invalid_api_key", 0, "")                  \
     X(URL_NOT_ALLOWED, 403, "permission_error", "url_not_allowed", 0, "")               \
+    X(FORBIDDEN, 403, "permission_error", "forbidden", 0, "")                           \
     X(NOT_FOUND, 404, PROBLEM_REQUEST, "not_found", 0, "")                              \
     X(VIDEO_NOT_FOUND, 404, PROBLEM_REQUEST, "video_not_found", 0, "")                  \
     X(MODEL_NOT_FOUND, 404, PROBLEM_REQUEST, "model_not_found", 0, "")                  \

@@ -9,6 +9,7 @@
 #include "server/files.h"
 #include "server/health.h"
 #include "server/hooks.h"
+#include "server/link.h"
 #include "server/page.h"
 #include "server/revise.h"
 #include "server/videos.h"
@@ -17,6 +18,7 @@
 static const struct route rows[] = {
     {"GET", "/", ROUTE_OPEN, ROUTE_BODY_NONE, page_root, "page"},
     {"GET", "/web/{id}", ROUTE_OPEN, ROUTE_BODY_NONE, page_get, "page.file"},
+    {"GET", "/media/{id}", ROUTE_OPEN, ROUTE_BODY_NONE, link_follow, "media"},
     {"GET", "/healthz", ROUTE_OPEN, ROUTE_BODY_NONE, health_live, "healthz"},
     {"GET", "/health", ROUTE_OPEN, ROUTE_BODY_NONE, health_live, "health"},
     {"GET", "/readyz", ROUTE_OPEN, ROUTE_BODY_NONE, health_ready, "readyz"},
@@ -48,6 +50,7 @@ static const struct route rows[] = {
     {"GET", "/v1/videos/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_get, "videos.get"},
     {"DELETE", "/v1/videos/{id}", ROUTE_KEY, ROUTE_BODY_NONE, videos_delete, "videos.delete"},
     {"GET", "/v1/videos/{id}/content", ROUTE_KEY, ROUTE_BODY_NONE, content_get, "videos.content"},
+    {"GET", "/v1/videos/{id}/url", ROUTE_KEY, ROUTE_BODY_NONE, link_make, "videos.url"},
     {"GET", "/v1/videos/{id}/events", ROUTE_KEY, ROUTE_BODY_NONE, events_get, "videos.events"},
     {"POST", "/v1/videos/{id}/cancel", ROUTE_KEY, ROUTE_BODY_NONE, videos_cancel, "videos.cancel"},
     {"POST", "/v1/videos/{id}/remix", ROUTE_KEY, ROUTE_BODY_FORM, create_run, "videos.remix"},
