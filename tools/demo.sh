@@ -5,5 +5,5 @@ set -eu
 cd "$(dirname "$0")/.."
 mkdir -p "$(dirname "$3")"
 start=$(date +%s)
-tools/stack.sh "$1" "$1/misora" job create --prompt "$2" --seconds 4 --seed "${SEED:-3}" --size "${SIZE:-640x400}" --follow --output "$3"
+tools/stack.sh "$1" "$1/misora" job submit --prompt "$2" --seconds 4 --seed "${SEED:-3}" --size "${SIZE:-640x400}" --output "$3"
 echo "$3: $(wc -c <"$3") bytes after $(($(date +%s) - start)) s"

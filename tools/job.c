@@ -3,383 +3,291 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/assert.h"
-#include "common/base/base64.h"
-#include "common/base/limits.h"
-#include "common/base/mem.h"
 #include "common/base/now.h"
 #include "common/base/str.h"
 #include "common/config.h"
-#include "common/doc.h"
-#include "common/fetch.h"
+#include "tools/job_call.h"
+#include "tools/job_flags.h"
 
-enum {
-    REPLY_BYTES_MAX = 1024 * 1024,
-    CHUNK_BYTES = 4 * 1024 * 1024, /* a clip is fetched in ranges, so it is never whole in memory */
-    WAIT_SECONDS = 20,
-    PATH_BYTES = 1024,
+enum { WAIT_SECONDS = 20, BAR_CELLS = 28 };
+
+/* What a run of the program knows. */
+struct run {
+    struct job_flags flags;
+    const char *server;
+    bool is_terminal; /* a bar is drawn; else every answer is a line of JSON */
 };
 
-struct opts {
-    const char *url, *prompt, *negative, *size, *seconds, *model, *seed, *steps, *guidance, *image;
-    const char *webhook, *output, *variant, *limit, *word;
-    bool follow;
-};
+/* ---- asking ---- */
 
-static const struct flag {
-    const char *name;
-    size_t offset;
-    const char *field; /* member of the body it becomes, NULL = our own */
-    const char *help;
-} flags[] = {
-    {"--url", offsetof(struct opts, url), NULL, "server (MISORA_URL, else http://127.0.0.1:8080)"},
-    {"--prompt", offsetof(struct opts, prompt), "prompt", "what to show"},
-    {"--negative-prompt", offsetof(struct opts, negative), "negative_prompt", "what to avoid"},
-    {"--size", offsetof(struct opts, size), "size", "WIDTHxHEIGHT"},
-    {"--seconds", offsetof(struct opts, seconds), "seconds", "length"},
-    {"--model", offsetof(struct opts, model), "model", "model id"},
-    {"--seed", offsetof(struct opts, seed), "seed", "0..4294967295"},
-    {"--steps", offsetof(struct opts, steps), "steps", "denoising steps"},
-    {"--guidance", offsetof(struct opts, guidance), "guidance_scale", "classifier-free guidance"},
-    {"--webhook-url", offsetof(struct opts, webhook), "webhook_url", "called at the end"},
-    {"--image", offsetof(struct opts, image), NULL, "file with the first frame (png, jpeg, webp)"},
-    {"--output", offsetof(struct opts, output), NULL, "where the clip goes"},
-    {"--variant", offsetof(struct opts, variant), NULL, "video, thumbnail or spritesheet"},
-    {"--limit", offsetof(struct opts, limit), NULL, "rows of a list"},
-};
-
-static int refuse(const struct fail *f) {
-    fprintf(stderr, "misora job: %s\n", f->text);
-    return f->code == ERR_INPUT    ? EXIT_CODE_USAGE
-           : f->code == ERR_BUG    ? EXIT_CODE_BUG
-           : err_http(f->code) >= 500 ? EXIT_CODE_UNAVAILABLE
-                                      : 1;
+static enum err ask(struct fetch_reply *reply, const struct run *r, const char *method,
+                    const char *path, struct fail *f) {
+    const struct job_call c = {.server = r->server, .method = method, .path = path};
+    return job_call_run(reply, &c, f);
 }
 
-static void print_usage(void) {
-    printf("usage: misora job create --prompt TEXT [--follow] [--output FILE] [flags]\n"
-           "       misora job show|cancel ID\n       misora job list [--limit N]\n"
-           "       misora job fetch ID --output FILE [--variant NAME]\n\n");
-    for (int i = 0; i < COUNT_OF(flags); i++)
-        printf("  %-18s %s\n", flags[i].name, flags[i].help);
-    printf("  %-18s print progress until the job ends\n", "--follow");
-    printf("\nThe API key is taken from MISORA_API_KEY.\n");
-}
-
-static enum err read_opts(struct opts *o, int argc, char **argv, struct fail *f) {
-    *o = (struct opts){.url = getenv("MISORA_URL")};
-    if (!o->url) o->url = "http://127.0.0.1:8080";
-    for (int i = 2; i < argc; i++) {
-        const struct flag *flag = NULL;
-        for (int j = 0; j < COUNT_OF(flags); j++)
-            if (strcmp(argv[i], flags[j].name) == 0) flag = &flags[j];
-        if (strcmp(argv[i], "--follow") == 0) {
-            o->follow = true;
-        } else if (flag) {
-            if (i + 1 >= argc) return FAIL(f, ERR_INPUT, "%s needs a value", flag->name);
-            *(const char **)((char *)o + flag->offset) = argv[++i];
-        } else if (argv[i][0] != '-' && !o->word) {
-            o->word = argv[i];
-        } else {
-            return FAIL(f, ERR_INPUT, "unknown argument \"%.80s\" (see misora job --help)", argv[i]);
-        }
-    }
+static enum err read_id(const struct run *r, const char *action, struct fail *f) {
+    if (!r->flags.word[0]) return FAIL(f, ERR_INPUT, "%s needs the id of a video", action);
+    /* The id becomes part of a path. */
+    if (strspn(r->flags.word[0], "abcdefghijklmnopqrstuvwxyz0123456789_-") !=
+            strlen(r->flags.word[0]) ||
+        strlen(r->flags.word[0]) > 60)
+        return FAIL(f, ERR_INPUT, "\"%.60s\" is no id: they look like video_ and 32 digits",
+                    r->flags.word[0]);
     return ERR_OK;
 }
 
-/* The words of an API error, or the status when the body is something else. */
-static enum err say_refusal(const struct fetch_reply *reply, struct fail *f) {
-    struct doc *d = NULL;
-    struct str text = {0};
-    if (doc_parse(&d, (struct str){buf_str(&reply->body), reply->body.len}, REPLY_BYTES_MAX, NULL) ==
-            ERR_OK && doc_type(doc_root(d)) == DOC_OBJECT) {
-        const struct value *e = doc_find(doc_root(d), "error");
-        if (e && doc_type(e) == DOC_OBJECT)
-            if (doc_may_text(e, "message", &text, NULL) != ERR_OK) text = (struct str){0};
-    }
-    enum err rc = FAIL(f, reply->status >= 500 ? ERR_UNAVAILABLE : ERR_CONFLICT, "%d: %.*s",
-                       reply->status, text.p ? (int)text.n : 15, text.p ? text.p : "no JSON answer");
-    doc_free(d);
-    return rc;
+static void print_reply(const struct fetch_reply *reply) {
+    printf("%s\n", buf_str(&reply->body));
+    fflush(stdout);
 }
 
-/* One exchange with the server. `path` starts with '/'; extra is a header line or NULL. */
-static enum err call(struct fetch_reply *reply, const struct opts *o, const char *path,
-                     const struct buf *body, const char *extra, size_t reply_max, struct fail *f) {
-    char url[PATH_BYTES * 2], auth[512];
-    const char *key = getenv("MISORA_API_KEY");
-    int n = 0;
-    struct fetch_request q = {.url = url,
-                              .connect_ms = 5000,
-                              .total_ms = 120000,
-                              .reply_max = reply_max,
-                              .rules = {.allow_http = true, .allow_private = true}};
-    snprintf(url, sizeof(url), "%s%s", o->url, path);
-    snprintf(auth, sizeof(auth), "authorization: Bearer %s", key ? key : "");
-    if (key && *key) q.headers[n++] = auth;
-    if (extra) q.headers[n++] = extra;
-    if (body) {
-        q.headers[n++] = "content-type: application/json";
-        q.body = buf_str(body);
-        q.n_body = body->len;
-    }
-    enum err rc = fetch_call(reply, &q, f);
-    if (rc != ERR_OK) return rc;
-    return reply->status >= 200 && reply->status < 300 ? ERR_OK : say_refusal(reply, f);
+/* ---- progress ---- */
+
+static void draw_bar(const struct job_call_video *v, int64_t start_ms) {
+    int n_full = (int)(v->progress * BAR_CELLS / 100);
+    fputs("\r\033[K", stderr);
+    for (int i = 0; i < BAR_CELLS; i++)
+        fputs(i < n_full ? "█" : "░", stderr);
+    fprintf(stderr, " %3lld %%  %s", (long long)v->progress, v->phase[0] ? v->phase : v->status);
+    if (v->n_steps > 0) fprintf(stderr, " %lld/%lld", (long long)v->step, (long long)v->n_steps);
+    if (v->eta_s >= 0.5 && !v->is_over) fprintf(stderr, ", %.0f s left", v->eta_s);
+    if (v->is_over) fprintf(stderr, ", %.1f s\n", (double)(now_mono_ms() - start_ms) / 1000);
+    fflush(stderr);
 }
 
-static enum err read_image(struct buf *out, const char *path, struct fail *f) {
-    enum err rc = ERR_OK;
-    unsigned char *bytes = NULL;
-    char *text = NULL;
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        rc = FAIL(f, ERR_INPUT, "%s: not a readable file (%s)", path, strerror(errno));
-        goto out;
-    }
-    if (st.st_size > LIMIT_DATA_URL_CHARS / 4 * 3 - 64) {
-        rc = FAIL(f, ERR_INPUT, "%s: %lld bytes, an image may have %d", path, (long long)st.st_size,
-                  LIMIT_DATA_URL_CHARS / 4 * 3 - 64);
-        goto out;
-    }
-    bytes = mem_take((size_t)st.st_size, 1);
-    text = mem_take(base64_encoded_bytes((size_t)st.st_size) + 1, 1);
-    if (!bytes || !text) {
-        rc = FAIL(f, ERR_NOMEM, "no memory for %s", path);
-        goto out;
-    }
-    for (size_t n = 0; n < (size_t)st.st_size;) {
-        ssize_t got = read(fd, bytes + n, (size_t)st.st_size - n);
-        if (got <= 0) {
-            rc = FAIL(f, ERR_INPUT, "%s: cannot be read (%s)", path, strerror(errno));
-            goto out;
-        }
-        n += (size_t)got;
-    }
-    base64_encode(bytes, (size_t)st.st_size, text);
-    /* The server looks at the bytes, not at this type. */
-    TRY(buf_add_str(out, "data:image/png;base64,", f));
-    TRY(buf_add_str(out, text, f));
-out:
-    if (fd >= 0) close(fd);
-    mem_free(bytes);
-    mem_free(text);
-    return rc;
-}
-
-static bool is_number(const char *field) {
-    return strcmp(field, "seed") == 0 || strcmp(field, "steps") == 0 ||
-           strcmp(field, "guidance_scale") == 0;
-}
-
-static enum err write_body(struct buf *body, const struct opts *o, struct fail *f) {
-    enum err rc = ERR_OK;
-    struct buf image;
-    struct doc_out out;
-    double number;
-    buf_make(&image, LIMIT_DATA_URL_CHARS);
-    doc_out_make(&out, body);
-    doc_open_object(&out, NULL);
-    for (int i = 0; i < COUNT_OF(flags); i++) {
-        const char *v = *(const char *const *)((const char *)o + flags[i].offset);
-        if (!v || !flags[i].field) continue;
-        if (is_number(flags[i].field) && str_parse_f64(str_of(v), -1e12, 1e12, &number))
-            doc_put_real(&out, flags[i].field, number);
-        else
-            doc_put_text(&out, flags[i].field, v);
-    }
-    if (o->image) {
-        TRY(read_image(&image, o->image, f));
-        doc_open_object(&out, "input_reference");
-        doc_put_text(&out, "image_url", buf_str(&image));
-        doc_close_object(&out);
-    }
-    doc_close_object(&out);
-    TRY(doc_done(&out, f));
-out:
-    buf_free(&image);
-    return rc;
-}
-
-/* What this client reads of a video object. */
-struct video {
-    char id[64], status[32], phase[32], code[64], message[512];
-    int64_t progress, step, total_steps;
-    double eta_s;
-};
-
-static enum err read_video(struct video *v, const struct fetch_reply *reply, struct fail *f) {
-    enum err rc = ERR_OK;
-    struct doc *d = NULL;
-    struct str id, status, phase = {0}, code = {0}, message = {0};
-    *v = (struct video){.eta_s = -1};
-    TRY(doc_parse(&d, (struct str){buf_str(&reply->body), reply->body.len}, REPLY_BYTES_MAX, f));
-    const struct value *root = doc_root(d);
-    if (doc_type(root) != DOC_OBJECT) {
-        rc = FAIL(f, ERR_CORRUPT, "the server's answer is not an object");
-        goto out;
-    }
-    TRY(doc_get_text(root, "id", &id, f));
-    TRY(doc_get_text(root, "status", &status, f));
-    TRY(doc_get_int(root, "progress", 0, 100, &v->progress, f));
-    TRY(doc_may_text(root, "phase", &phase, f));
-    TRY(doc_may_int(root, "step", 0, INT32_MAX, &v->step, f));
-    TRY(doc_may_int(root, "total_steps", 0, INT32_MAX, &v->total_steps, f));
-    TRY(doc_may_real(root, "eta_seconds", 0, 1e9, &v->eta_s, f));
-    const struct value *error = doc_find(root, "error");
-    if (error && doc_type(error) == DOC_OBJECT) {
-        TRY(doc_may_text(error, "code", &code, f));
-        TRY(doc_may_text(error, "message", &message, f));
-    }
-    str_copy(v->id, sizeof(v->id), id);
-    str_copy(v->status, sizeof(v->status), status);
-    str_copy(v->phase, sizeof(v->phase), phase);
-    str_copy(v->code, sizeof(v->code), code);
-    str_copy(v->message, sizeof(v->message), message);
-out:
-    doc_free(d);
-    return rc;
-}
-
-static bool is_over(const struct video *v) {
-    return strcmp(v->status, "completed") == 0 || strcmp(v->status, "failed") == 0;
-}
-
-static void print_progress(const struct video *v, int64_t start_ms) {
-    double s = (double)(now_mono_ms() - start_ms) / 1000;
-    fprintf(stderr, "%6.1f s  %3lld %%  %s", s, (long long)v->progress,
-            *v->phase ? v->phase : v->status);
-    if (v->total_steps > 0)
-        fprintf(stderr, " %lld/%lld", (long long)v->step, (long long)v->total_steps);
-    if (v->eta_s >= 0) fprintf(stderr, ", about %.0f s left", v->eta_s);
-    fprintf(stderr, "\n");
-}
-
-/* Waits by long polls until the job is over. */
-static enum err follow(struct video *v, const struct opts *o, struct fail *f) {
+/* Waits by long polls until the video has ended. *reply is its last answer. */
+static enum err watch(struct job_call_video *v, struct fetch_reply *reply, const struct run *r,
+                      struct fail *f) {
     int64_t start_ms = now_mono_ms();
-    char path[PATH_BYTES], id[64];
+    char path[JOB_CALL_PATH_MAX], id[sizeof(v->id)];
     memcpy(id, v->id, sizeof(id));
     for (;;) {
-        print_progress(v, start_ms);
-        if (is_over(v)) return ERR_OK;
-        struct fetch_reply reply;
+        if (r->is_terminal)
+            draw_bar(v, start_ms);
+        else
+            print_reply(reply);
+        if (v->is_over) return ERR_OK;
+        fetch_reply_free(reply);
         snprintf(path, sizeof(path), "/v1/videos/%s?wait=%d&after_progress=%lld", id, WAIT_SECONDS,
                  (long long)v->progress);
-        enum err rc = call(&reply, o, path, NULL, NULL, REPLY_BYTES_MAX, f);
-        if (rc == ERR_OK) rc = read_video(v, &reply, f);
-        fetch_reply_free(&reply);
+        enum err rc = ask(reply, r, NULL, path, f);
+        if (rc == ERR_OK) rc = job_call_video(v, reply, f);
         if (rc != ERR_OK) return rc;
     }
 }
 
-static enum err write_all(int fd, const struct buf *b, const char *path, struct fail *f) {
-    for (size_t n = 0; n < b->len;) {
-        ssize_t put = write(fd, b->data + n, b->len - n);
-        if (put < 0) return FAIL(f, ERR_DISK, "%s: cannot be written: %s", path, strerror(errno));
-        n += (size_t)put;
-    }
-    return ERR_OK;
-}
+/* ---- the content ---- */
 
-/* Fetches the content in ranges into `path`; what is half done is removed. */
-static enum err fetch_content(const struct opts *o, const char *id, const char *path, struct fail *f) {
+/* What is half done never has the name that was asked for. */
+static enum err download(const struct run *r, const char *id, struct fail *f) {
     enum err rc = ERR_OK;
-    char target[PATH_BYTES], range[96];
-    size_t n_done = 0, n_got = CHUNK_BYTES;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) return FAIL(f, ERR_INPUT, "%s: cannot be written: %s", path, strerror(errno));
-    snprintf(target, sizeof(target), "/v1/videos/%s/content?variant=%s", id,
-             o->variant ? o->variant : "video");
-    while (n_got == CHUNK_BYTES) {
-        struct fetch_reply reply;
-        snprintf(range, sizeof(range), "range: bytes=%zu-%zu", n_done, n_done + CHUNK_BYTES - 1);
-        rc = call(&reply, o, target, NULL, range, CHUNK_BYTES, f);
-        bool is_end = n_done > 0 && reply.status == 416; /* the size is a multiple of the chunk */
-        n_got = reply.body.len;
-        if (rc == ERR_OK) rc = write_all(fd, &reply.body, path, f);
-        fetch_reply_free(&reply);
-        if (is_end) rc = ERR_OK;
-        if (rc != ERR_OK || is_end) break;
-        n_done += n_got;
-    }
-    if (close(fd) != 0 && rc == ERR_OK) rc = FAIL(f, ERR_DISK, "%s: %s", path, strerror(errno));
-    if (rc != ERR_OK) unlink(path);
+    char path[JOB_CALL_PATH_MAX], part[JOB_CALL_PATH_MAX];
+    const char *to = job_flags_get(&r->flags, "--output");
+    const char *variant = job_flags_get(&r->flags, "--variant");
+    struct fetch_reply reply = {0};
+    if (!to) return FAIL(f, ERR_INPUT, "download needs --output FILE");
+    if (variant && strspn(variant, "abcdefghijklmnopqrstuvwxyz_") != strlen(variant))
+        return FAIL(f, ERR_INPUT, "--variant is \"%.40s\"; video, thumbnail or spritesheet",
+                    variant);
+    snprintf(path, sizeof(path), "/v1/videos/%s/content?variant=%.40s", id,
+             variant ? variant : "video");
+    if (snprintf(part, sizeof(part), "%s.part", to) >= (int)sizeof(part))
+        return FAIL(f, ERR_INPUT, "--output: the name is too long");
+    int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return FAIL(f, ERR_INPUT, "%s cannot be written: %s", part, strerror(errno));
+    const struct job_call c = {.server = r->server, .path = path, .save_fd = fd};
+    rc = job_call_run(&reply, &c, f);
+    if (close(fd) != 0 && rc == ERR_OK) rc = FAIL(f, ERR_DISK, "%s: %s", part, strerror(errno));
+    if (rc == ERR_OK && rename(part, to) != 0)
+        rc = FAIL(f, ERR_DISK, "%s cannot be written: %s", to, strerror(errno));
+    if (rc != ERR_OK) unlink(part);
+    if (rc == ERR_OK && r->is_terminal)
+        fprintf(stderr, "%s, %lld bytes\n", to, (long long)reply.n_saved);
+    fetch_reply_free(&reply);
     return rc;
 }
 
-static enum err run_create(const struct opts *o, struct fail *f) {
+/* ---- actions ---- */
+
+static enum err end_well(const struct run *r, const struct job_call_video *v, struct fail *f) {
+    if (strcmp(v->status, "completed") != 0)
+        return FAIL(f, ERR_CONFLICT, "the video failed: %s: %.180s", v->code, v->message);
+    return job_flags_get(&r->flags, "--output") ? download(r, v->id, f) : ERR_OK;
+}
+
+static const struct operation {
+    const char *name, *path;
+} operations[] = {
+    {"create", "/v1/videos"},
+    {"edit", "/v1/videos/edits"},
+    {"extend", "/v1/videos/extensions"},
+    {"connect", "/v1/videos/connections"},
+    {"loop", "/v1/videos/loops"},
+    {"views", "/v1/videos/views"},
+};
+
+static const char *find_path(const struct run *r, struct fail *f) {
+    const char *name = r->flags.word[0] ? r->flags.word[0] : "create";
+    for (int i = 0; i < COUNT_OF(operations); i++)
+        if (strcmp(name, operations[i].name) == 0) return operations[i].path;
+    (void)FAIL(f, ERR_INPUT, "no operation \"%.40s\": create, edit, extend, connect, loop, views",
+               name);
+    return NULL;
+}
+
+static enum err run_submit(const struct run *r, struct fail *f) {
     enum err rc = ERR_OK;
     struct fetch_reply reply = {0};
-    struct buf body;
-    struct video v;
-    buf_make(&body, LIMIT_MEDIA_BODY_BYTES);
-    if (!o->prompt) {
-        rc = FAIL(f, ERR_INPUT, "create needs --prompt TEXT");
-        goto out;
-    }
-    TRY(write_body(&body, o, f));
-    TRY(call(&reply, o, "/v1/videos", &body, NULL, REPLY_BYTES_MAX, f));
-    TRY(read_video(&v, &reply, f));
-    printf("%s\n", v.id);
+    struct job_flags_body body = {.file = {.fd = -1}};
+    struct job_call_video v;
+    bool is_watched = r->flags.is_watched || job_flags_get(&r->flags, "--output");
+    const char *path = find_path(r, f);
+    if (!path) return ERR_INPUT;
+    TRY(job_flags_body(&body, &r->flags, f));
+    const struct job_call c = {.server = r->server,
+                               .method = "POST",
+                               .path = path,
+                               .content_type = body.content_type,
+                               .body = body.file.fd < 0 ? buf_str(&body.text) : NULL,
+                               .n_body = body.text.len,
+                               .file = body.file.fd < 0 ? NULL : &body.file};
+    TRY(job_call_run(&reply, &c, f));
+    TRY(job_call_video(&v, &reply, f));
+    if (r->is_terminal)
+        printf("%s\n", v.id);
+    else if (!is_watched)
+        print_reply(&reply);
     fflush(stdout);
-    if (!o->follow && !o->output) goto out;
-    TRY(follow(&v, o, f));
-    if (strcmp(v.status, "completed") != 0) {
-        rc = FAIL(f, ERR_CONFLICT, "the job failed: %s: %.180s", v.code, v.message);
-        goto out;
-    }
-    if (o->output) TRY(fetch_content(o, v.id, o->output, f));
+    if (!is_watched) goto out;
+    TRY(watch(&v, &reply, r, f));
+    TRY(end_well(r, &v, f));
 out:
     fetch_reply_free(&reply);
-    buf_free(&body);
+    job_flags_body_free(&body);
     return rc;
 }
 
-/* Prints what a path answers. */
-static enum err run_print(const struct opts *o, const char *path, const struct buf *body,
-                          struct fail *f) {
-    struct fetch_reply reply;
-    enum err rc = call(&reply, o, path, body, NULL, REPLY_BYTES_MAX, f);
-    if (rc == ERR_OK) printf("%s\n", buf_str(&reply.body));
+static enum err run_watch(const struct run *r, struct fail *f) {
+    enum err rc = ERR_OK;
+    char path[JOB_CALL_PATH_MAX];
+    struct fetch_reply reply = {0};
+    struct job_call_video v;
+    TRY(read_id(r, "watch", f));
+    snprintf(path, sizeof(path), "/v1/videos/%s", r->flags.word[0]);
+    TRY(ask(&reply, r, NULL, path, f));
+    TRY(job_call_video(&v, &reply, f));
+    TRY(watch(&v, &reply, r, f));
+    TRY(end_well(r, &v, f));
+out:
     fetch_reply_free(&reply);
     return rc;
 }
 
-static enum err run_tool(const char *tool, const struct opts *o, struct fail *f) {
-    char path[PATH_BYTES];
-    struct buf empty;
-    buf_make(&empty, 16);
-    if (strcmp(tool, "create") == 0) return run_create(o, f);
-    if (strcmp(tool, "list") == 0) {
-        snprintf(path, sizeof(path), "/v1/videos?limit=%s", o->limit ? o->limit : "20");
-        return run_print(o, path, NULL, f);
-    }
-    if (!o->word) return FAIL(f, ERR_INPUT, "%s needs the id of a job", tool);
-    snprintf(path, sizeof(path), "/v1/videos/%s%s", o->word,
-             strcmp(tool, "cancel") == 0 ? "/cancel" : "");
-    if (strcmp(tool, "show") == 0) return run_print(o, path, NULL, f);
-    if (strcmp(tool, "cancel") == 0) return run_print(o, path, &empty, f);
-    if (strcmp(tool, "fetch") == 0 && o->output) return fetch_content(o, o->word, o->output, f);
-    if (strcmp(tool, "fetch") == 0) return FAIL(f, ERR_INPUT, "fetch needs --output FILE");
-    return FAIL(f, ERR_INPUT, "no action \"%.40s\" (see misora job --help)", tool);
+static enum err run_download(const struct run *r, struct fail *f) {
+    enum err rc = read_id(r, "download", f);
+    return rc == ERR_OK ? download(r, r->flags.word[0], f) : rc;
+}
+
+static enum err run_list(const struct run *r, struct fail *f) {
+    char path[JOB_CALL_PATH_MAX];
+    int64_t n = 20;
+    const char *limit = job_flags_get(&r->flags, "--limit");
+    const char *after = job_flags_get(&r->flags, "--after");
+    struct fetch_reply reply = {0};
+    if (limit && !str_parse_i64(str_of(limit), 1, 100, &n))
+        return FAIL(f, ERR_INPUT, "--limit is \"%.20s\"; it must be from 1 to 100", limit);
+    snprintf(path, sizeof(path), "/v1/videos?limit=%d%s%.60s", (int)n, after ? "&after=" : "",
+             after ? after : "");
+    enum err rc = ask(&reply, r, NULL, path, f);
+    if (rc == ERR_OK) print_reply(&reply);
+    fetch_reply_free(&reply);
+    return rc;
+}
+
+/* Prints what one path of the video answers. */
+static enum err run_one(const struct run *r, const char *action, const char *method,
+                        const char *tail, struct fail *f) {
+    char path[JOB_CALL_PATH_MAX];
+    struct fetch_reply reply = {0};
+    enum err rc = read_id(r, action, f);
+    if (rc != ERR_OK) return rc;
+    snprintf(path, sizeof(path), "/v1/videos/%s%s", r->flags.word[0], tail);
+    rc = ask(&reply, r, method, path, f);
+    if (rc == ERR_OK) print_reply(&reply);
+    fetch_reply_free(&reply);
+    return rc;
+}
+
+static enum err run_get(const struct run *r, struct fail *f) {
+    return run_one(r, "get", NULL, "", f);
+}
+
+static enum err run_cancel(const struct run *r, struct fail *f) {
+    return run_one(r, "cancel", "POST", "/cancel", f);
+}
+
+static enum err run_delete(const struct run *r, struct fail *f) {
+    return run_one(r, "delete", "DELETE", "", f);
+}
+
+static const struct action {
+    const char *name;
+    enum err (*run)(const struct run *r, struct fail *f);
+    const char *usage;
+} actions[] = {
+    {"submit", run_submit, "[create|edit|extend|connect|loop|views] [--watch] [--output FILE] .."},
+    {"watch", run_watch, "ID [--output FILE]"},
+    {"get", run_get, "ID"},
+    {"list", run_list, "[--limit N] [--after ID]"},
+    {"cancel", run_cancel, "ID"},
+    {"delete", run_delete, "ID"},
+    {"download", run_download, "ID --output FILE [--variant NAME]"},
+};
+
+static void print_usage(void) {
+    for (int i = 0; i < COUNT_OF(actions); i++)
+        printf("%s misora job %-8s %s\n", i ? "      " : "usage:", actions[i].name,
+               actions[i].usage);
+    printf("\n");
+    job_flags_print();
+    printf("\nThe API key is taken from MISORA_API_KEY. On a terminal progress is a bar, elsewhere "
+           "every\nanswer is a line of JSON.\n");
+}
+
+static int refuse(const struct fail *f) {
+    fprintf(stderr, "misora job: %s\n", f->text);
+    if (f->code == ERR_INPUT) return EXIT_CODE_USAGE;
+    if (f->code == ERR_BUG) return EXIT_CODE_BUG;
+    return err_http(f->code) >= 500 ? EXIT_CODE_UNAVAILABLE : 1;
+}
+
+static int run_action(const struct action *a, int argc, char **argv) {
+    struct run r = {.is_terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO)};
+    struct fail f = {0};
+    if (job_flags_read(&r.flags, argc, argv, &f) != ERR_OK) return refuse(&f);
+    r.server = job_flags_get(&r.flags, "--url");
+    if (!r.server) r.server = getenv("MISORA_URL");
+    if (!r.server) r.server = "http://127.0.0.1:8080";
+    if (fetch_start(&f) != ERR_OK) return refuse(&f);
+    int code = a->run(&r, &f) == ERR_OK ? 0 : refuse(&f);
+    fetch_stop();
+    return code;
 }
 
 int job_main(int argc, char **argv) {
-    struct opts o;
-    struct fail f = {0};
     if (argc < 2 || strcmp(argv[1], "--help") == 0) {
         print_usage();
         return argc < 2 ? EXIT_CODE_USAGE : 0;
     }
-    if (read_opts(&o, argc, argv, &f) != ERR_OK) return refuse(&f);
-    if (fetch_start(&f) != ERR_OK) return refuse(&f);
-    int code = run_tool(argv[1], &o, &f) == ERR_OK ? 0 : refuse(&f);
-    fetch_stop();
-    return code;
+    for (int i = 0; i < COUNT_OF(actions); i++)
+        if (strcmp(argv[1], actions[i].name) == 0)
+            return run_action(&actions[i], argc - 2, argv + 2);
+    fprintf(stderr, "misora job: no action \"%.40s\" (see misora job --help)\n", argv[1]);
+    return EXIT_CODE_USAGE;
 }

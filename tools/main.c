@@ -16,7 +16,7 @@ static const struct tool {
     const char *help;
 } tools[] = {
     {"gen", gen_main, "a prompt to an mp4 with the engine alone, no Redis"},
-    {"job", job_main, "create, watch, list, fetch, cancel and delete jobs of a server"},
+    {"job", job_main, "submit, watch, get, list, cancel and download videos of a server"},
     {"admin", admin_main, "migrate, audit, dead letters and API keys of a Redis"},
     {"prompt", prompt_main, "how a prompt is rewritten for the embedded model"},
     {"port", port_main, "print a free loopback port"},

@@ -146,8 +146,12 @@ export const controls = {
     show: (v, set) => choice('direction', 'Direction', [['backward', 'Before'], ['both', 'Both'], ['forward', 'After']], v, (d) => set(d, true)),
   },
   stitch: { value: true, show: (v, set) => toggle('One clip', 'The new part is joined to the old one', v, set), fields: (v) => (v ? {} : { stitch: false }) },
+  method: {
+    value: 'sdedit', fields: (v) => (v === 'sdedit' ? {} : { method: v }),
+    show: (v, set) => choice('method', 'Way', [['sdedit', 'Paint again'], ['flowedit', 'Keep the motion']], v, (m) => set(m, true)),
+  },
   strength: {
-    value: 0.6, fields: (v) => ({ strength: v }),
+    value: 0.7, fields: (v) => ({ strength: v }),
     show: (v, set) => slider('Freedom', { min: 0.05, max: 1, step: 0.05, text: (x) => `${Math.round(x * 100)} %`, ends: ['keep most of it', 'begin anew'] }, v, set),
   },
   span: { value: null, show: showSpan, fields: (v) => (v ? { start_seconds: Number(v[0].toFixed(2)), end_seconds: Number(v[1].toFixed(2)) } : {}) },

@@ -29,7 +29,7 @@ export const operations = [
     say: 'Same clip, other words: change a thing, a style, a season.',
     prompt: { required: true, hint: 'The same street, but in a snowstorm' },
     media: [clip, { name: 'mask', kind: 'image', label: 'Mask', note: 'white is made anew' }],
-    controls: ['strength', 'span'],
+    controls: ['method', 'strength', 'span'],
     plan: ({ video }, { span }) => (span ? [known(span[0]), painted(span[1] - span[0], 'span'), known(video - span[1])] : [painted(video, 'span')]),
   },
   {
