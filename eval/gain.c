@@ -60,17 +60,16 @@ static float sample(const float *p, int W, int H, float x, float y) {
     return top * (1 - fy) + bottom * fy;
 }
 
-static int is_outside(enum gain_part part, int id) {
-    if (part >= GAIN_RIGHT) return 0;
+static int is_outside(int id) {
     return id != WORLD_ID_SKY && id != WORLD_ID_GROUND && id != WORLD_ID_BACKDROP;
 }
 
 /* What is blurred together with other things, or may soon be behind them, is not compared. */
-static void choose(struct work *w, enum gain_part part) {
+static void choose(struct work *w) {
     memset(w->is_in, 1, (size_t)w->W * (size_t)w->H);
     for (int y = 0; y < w->H; y++)
         for (int x = 0; x < w->W; x++) {
-            if (!is_outside(part, w->ids[y * w->W + x])) continue;
+            if (!is_outside(w->ids[y * w->W + x])) continue;
             for (int v = clamp_int(y - MARGIN, 0, w->H - 1);
                  v <= clamp_int(y + MARGIN, 0, w->H - 1); v++)
                 for (int u = clamp_int(x - MARGIN, 0, w->W - 1);
@@ -116,6 +115,7 @@ static void level_out(struct work *w) {
 
 static void expect(struct work *w, const struct scene *s, enum gain_part part, int i, int step) {
     float k = (float)step;
+    if (part >= GAIN_RIGHT && step == 1) world_render(s, i, NULL, w->ids, NULL, NULL);
     switch (part) {
     case GAIN_RIGHT: set_all(w, k, 0, 0); break;
     case GAIN_DOWN: set_all(w, 0, k, 0); break;
@@ -215,7 +215,7 @@ enum err gain_measure(struct gain *out, const struct reel *clip, const struct sc
         if (i + reach >= end) i -= 4;
         if (i < 0 || reach < 1) break;
         expect(&w, s, o->part, i, 1);
-        choose(&w, o->part);
+        choose(&w);
         step = step_for(&w, s, reach);
         if (step > 1) expect(&w, s, o->part, i, step);
         if (o->part == GAIN_SHIFT) level_out(&w);

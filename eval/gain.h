@@ -10,12 +10,13 @@
 
 #include "eval/reel.h"
 
+/* What is expected of every pixel but those of things and of a player's screen. */
 enum gain_part {
-    GAIN_PLACE, /* everything but things and a player's screen */
-    GAIN_SHIFT, /* the same, but every pixel is expected to move as they do on the average */
-    GAIN_RIGHT, /* everything, against one pixel a frame to the right */
+    GAIN_PLACE, /* that it moves as the place does */
+    GAIN_SHIFT, /* that it moves as the place does on the average */
+    GAIN_RIGHT, /* one pixel a frame to the right */
     GAIN_DOWN,
-    GAIN_GROW /* against growing by one pixel a frame at the left and right edges */
+    GAIN_GROW /* one pixel a frame away from the middle, at the left and right edges */
 };
 enum { GAIN_MIN = -2, GAIN_MAX = 3 };
 

@@ -20,8 +20,10 @@ static int is_plain(const struct scene *s) {
     return s->n_view <= 1 && !s->is_loop && s->frames >= FRAMES_MIN;
 }
 
+/* Water goes its own way, and large pixels stand and then jump. */
 int judge_camera_fits(const struct scene *s) {
-    return is_plain(s) && s->cam.kind != WORLD_CAMERA_PLAYER;
+    return is_plain(s) && s->cam.kind != WORLD_CAMERA_PLAYER && s->env != WORLD_ENV_SEA &&
+           s->env != WORLD_ENV_COFFEE_CUP && s->style != WORLD_STYLE_PIXEL_ART;
 }
 
 static enum err look_still(struct judge_verdict *out, const struct reel *clip,

@@ -13,7 +13,7 @@ enum { FRAMES_MIN = 17, SHOTS_MAX = 12 };
 #define COLOUR_MAX   42.0       /* of two views of one thing */
 #define HIDDEN_SHARE .45        /* of its pixels that may still be seen behind the wall */
 #define RATIO_MAX    2.2        /* of the two views */
-#define KEPT_MIN     .72        /* of strokes and bites */
+#define KEPT_MIN     .80        /* of strokes and bites */
 #define GROWN_MIN    .006       /* of the picture: they are there at all */
 #define BLOCK_MIN    .5
 

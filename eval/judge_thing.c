@@ -17,7 +17,7 @@ enum { FRAMES_MIN = 17, ARC_MIN = 5 };
 
 static int is_watched(const struct scene *s) {
     return s->n_view <= 1 && !s->is_loop && s->frames >= FRAMES_MIN && s->n_ent > 0 &&
-           s->cam.kind == WORLD_CAMERA_STATIC;
+           s->cam.kind == WORLD_CAMERA_STATIC && s->style != WORLD_STYLE_BLACK_WHITE;
 }
 
 static int compare(const void *a, const void *b) {
@@ -69,10 +69,13 @@ out:
 
 /* ---------------------------------------------------------------- gravity */
 
+/* Its size is the measure of length, so the ball must be told from the place to the pixel: not by
+ * shades of grey, and not in pictures that are held or in large pixels. */
 int judge_thing_fits_fall(const struct scene *s) {
-    return is_watched(s) && s->ent[0].action == WORLD_ACTION_BOUNCE &&
-           s->ent[0].cls == WORLD_CLASS_BALL && s->style != WORLD_STYLE_CLAY &&
-           s->style != WORLD_STYLE_PIXEL_ART && s->n_ent == 1;
+    const struct world_entity *e = &s->ent[0];
+    return is_watched(s) && e->action == WORLD_ACTION_BOUNCE && e->cls == WORLD_CLASS_BALL &&
+           s->style == WORLD_STYLE_PLAIN && s->n_ent == 1 && e->colour != WORLD_COLOUR_WHITE &&
+           e->colour != WORLD_COLOUR_BLACK;
 }
 
 /* y = a t^2 + b t + c over frames first..end-1, y upwards; returns R^2. */

@@ -16,8 +16,8 @@ int pace_fits(const struct scene *s) {
                                    BIT(WORLD_ACTION_RUN) | BIT(WORLD_ACTION_FLY) |
                                    BIT(WORLD_ACTION_SAIL);
     return s->n_view <= 1 && !s->is_loop && s->frames >= FRAMES_MIN && s->n_ent == 1 &&
-           s->style != WORLD_STYLE_PIXEL_ART && s->cam.kind == WORLD_CAMERA_STATIC &&
-           (steady & BIT(s->ent[0].action)) && s->ent[0].dir;
+           s->style != WORLD_STYLE_PIXEL_ART && s->style != WORLD_STYLE_BLACK_WHITE &&
+           s->cam.kind == WORLD_CAMERA_STATIC && (steady & BIT(s->ent[0].action)) && s->ent[0].dir;
 }
 
 /* The straight line through x of the frames in which the thing is seen: pixels a frame, and where

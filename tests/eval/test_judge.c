@@ -4,7 +4,7 @@
  *
  * Every second clip is made soft and noisy first, as what a model draws.
  * `test_judge --clips N` looks at N scenes for each judge, `--seed N` begins elsewhere, `--loud 1`
- * names the clips that a judge is wrong about. */
+ * names the clips that a judge is wrong about, `--loud 2` all. */
 #include "eval/judge.h"
 
 #include <math.h>
@@ -259,7 +259,7 @@ static int ask(enum judge_name name, const struct reel *r, const struct scene *s
     struct fail f = {0};
     CHECK_OK(judge_look(name, &v, r, s, &f), &f);
     CHECK(v.confidence >= 0 && v.confidence <= 1);
-    if (v.is_right != want && is_loud)
+    if (is_loud && (v.is_right != want || is_loud > 1))
         fprintf(stderr, "     %s %s seed %llu %dx%d value %.3f sure %.2f: %s %s %s %s %s\n",
                 judge_get(name)->name, want ? "right" : "spoilt", (unsigned long long)s->seed, s->W,
                 s->H, v.value, v.confidence, world_name(WORLD_SLOT_ENV, s->env),
