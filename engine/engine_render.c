@@ -300,7 +300,7 @@ static enum err make_window(struct render *r, int64_t i, struct fail *f) {
     struct engine *e = r->engine;
     struct pool_mark mark = pool_mark(&e->host);
     struct engine_params params = r->in->params;
-    struct engine_known known;
+    struct engine_known known = {0};
     struct tensor latent;
     r->window = window_at(&r->plan, i);
     r->n_frames = grid_pixel_frames(&e->grid, (int)r->window.n);
