@@ -134,7 +134,7 @@ enum err cuda_attention_run(struct device *dev, struct tensor *out, const struct
     w.scale = o->scale != 0 ? o->scale : (float)(1 / sqrt((double)w.D));
     if (w.nq == 0) return ERR_OK;
     enum err rc = ERR_OK;
-    if (w.type == DTYPE_BF16 && !o->bias && cuda_flash_can((int)w.D)) {
+    if (w.type == DTYPE_BF16 && !o->bias && cuda_flash_can(w.c, (int)w.D)) {
         struct cuda_flash flash = {};
         flash.out = (struct bf16 *)out->data;
         flash.q = (const struct bf16 *)q->data;

@@ -208,11 +208,17 @@ template <int D> static __global__ void __launch_bounds__(THREADS) flash(struct 
     store<D>(&c, o.out + column, first + warp * 32, o.nq, C, lane);
 }
 
-bool cuda_flash_can(int D) {
-    return D == 32 || D == 64 || D == 80 || D == 128;
+bool cuda_flash_can(const struct cuda *c, int D) {
+    size_t need = D == 32    ? shared_bytes<32>()
+                  : D == 64  ? shared_bytes<64>()
+                  : D == 80  ? shared_bytes<80>()
+                  : D == 128 ? shared_bytes<128>()
+                             : SIZE_MAX;
+    return need <= c->props.sharedMemPerBlockOptin;
 }
 
 template <int D> static void ask(struct cuda *c) {
+    if (!cuda_flash_can(c, D)) return;
     cuda_note(c,
               cudaFuncSetAttribute(flash<D>, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                    (int)shared_bytes<D>()),

@@ -14,8 +14,9 @@ struct cuda_flash {
     float scale;
 };
 
-/* Heads of D channels have a kernel. */
-bool cuda_flash_can(int D);
+/* Heads of D channels have a kernel, and this card the shared memory for it: of Ada's 99 KiB heads
+ * of 128 need 102. */
+bool cuda_flash_can(const struct cuda *c, int D);
 /* Asks for the shared memory that the kernels need; once for each device. */
 void cuda_flash_open(struct cuda *c);
 void cuda_flash_run(struct cuda *c, const struct cuda_flash *o);

@@ -85,7 +85,7 @@ typedef struct emu_event *cudaEvent_t;
 struct cudaDeviceProp {
     char name[64];
     int major, minor, multiProcessorCount;
-    size_t totalGlobalMem;
+    size_t totalGlobalMem, sharedMemPerBlockOptin;
 };
 struct cudaLaunchConfig_t {
     dim3 gridDim, blockDim;

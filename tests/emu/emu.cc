@@ -471,7 +471,8 @@ cudaError_t cudaSetDevice(int index) {
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int index) {
     (void)index;
     const char *hopper = getenv("MISORA_EMU_HOPPER");
-    *p = (struct cudaDeviceProp){"emulated, on the processor", hopper ? 9 : 8, 0, 1, memory_bytes};
+    *p = (struct cudaDeviceProp){
+        "emulated, on the processor", hopper ? 9 : 8, 0, 1, memory_bytes, SHARED_MAX - 1024};
     return cudaSuccess;
 }
 
