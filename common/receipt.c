@@ -87,6 +87,12 @@ enum err receipt_write(const struct receipt *r, struct buf *out, struct fail *f)
     doc_put_int(&o, "num_frames", r->num_frames);
     doc_put_int(&o, "seed", r->seed);
     doc_put_int(&o, "compute_ms", r->compute_ms);
+    if (r->seam_usual > 0) {
+        doc_open_object(&o, "seam");
+        doc_put_real(&o, "error", r->seam_error);
+        doc_put_real(&o, "usual", r->seam_usual);
+        doc_close_object(&o);
+    }
     if (r->work.width > 0) put_work(&o, &r->work);
     doc_open_array(&o, "warnings");
     for (int i = 0; i < r->n_warnings; i++)
@@ -143,6 +149,11 @@ static enum err read_receipt(struct receipt *r, const struct value *v, struct fa
     r->height = (int)height;
     r->num_frames = (int)n_frames;
     r->seed = (uint32_t)seed;
+    const struct value *seam = doc_find(v, "seam");
+    if (seam && doc_type(seam) == DOC_OBJECT) {
+        TRY(doc_may_real(seam, "error", 0, 1, &r->seam_error, f));
+        TRY(doc_may_real(seam, "usual", 0, 1, &r->seam_usual, f));
+    }
     TRY(read_work(&r->work, doc_find(v, "work"), f));
     TRY(read_warnings(r, doc_find(v, "warnings"), f));
 out:

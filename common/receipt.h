@@ -2,7 +2,7 @@
  * the server reads to answer content requests. Plain values only, so nothing is freed.
  *
  *   {"video":{"key","bytes","sha256","type"},"thumbnail":{..}?,"spritesheet":{..}?,"width":W,
- *    "height":H,"fps":24.0,"num_frames":97,"seed":7,"compute_ms":1234,"work":{..}?,"warnings":["..."]}
+ *    "height":H,"fps":24.0,"num_frames":97,"seed":7,"compute_ms":1234,"seam":{"error","usual"}?,"work":{..}?,"warnings":["..."]}
  *
  * Pure: no I/O, no clock. */
 #ifndef COMMON_RECEIPT_H
@@ -43,7 +43,8 @@ struct receipt {
     int num_frames;
     uint32_t seed;
     int64_t compute_ms;
-    struct estimate_work work; /* width 0: not measured */
+    double seam_error, seam_usual; /* of a loop: end to beginning, and neighbours; 0: no loop */
+    struct estimate_work work;     /* width 0: not measured */
     int n_warnings;
     char warnings[RECEIPT_WARNINGS_MAX][RECEIPT_WARNING_SIZE];
 };

@@ -14,6 +14,8 @@ struct draft {
     struct problem *p;
     bool has_prompt, has_model, has_size, has_seconds;
     int64_t width, height; /* of the fields width and height; 0: not given */
+    double shape;          /* of aspect_ratio; 0: not given */
+    int n_lines;           /* of resolution */
 };
 
 /* A copy in the memory of the job; NULL when that is used up. */
@@ -45,6 +47,12 @@ enum err draft_task_old_prompt(struct draft *d, const struct body_field *f);
 enum err draft_task_start(struct draft *d, const struct body_field *f);
 enum err draft_task_end(struct draft *d, const struct body_field *f);
 enum err draft_task_loop(struct draft *d, const struct body_field *f);
+/* ---- draft_size.c ---- */
+enum err draft_size_aspect(struct draft *d, const struct body_field *f);
+enum err draft_size_resolution(struct draft *d, const struct body_field *f);
+/* Both together become width and height. */
+enum err draft_size_settle(struct draft *d);
+
 /* ---- stills: draft_image.c ---- */
 enum err draft_image_n(struct draft *d, const struct body_field *f);
 enum err draft_image_reply(struct draft *d, const struct body_field *f);

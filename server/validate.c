@@ -297,6 +297,8 @@ static const struct rule {
     {"model", set_model, OPERATION_ALL, false, NULL},
     {"seconds", set_seconds, OPERATION_VIDEOS & ~OPERATION_EDITS, false, NULL},
     {"size", set_size, OPERATION_ALL, false, NULL},
+    {"aspect_ratio", draft_size_aspect, OPERATION_ALL, false, NULL},
+    {"resolution", draft_size_resolution, OPERATION_ALL, false, NULL},
     {"width", set_width, OPERATION_ALL, false, NULL},
     {"height", set_height, OPERATION_ALL, false, NULL},
     {"input_reference", draft_source_first_frame, OPERATION_CREATE, true, NULL},
@@ -521,7 +523,7 @@ enum err validate_create(struct validate_result *out, const struct body *body,
     if (check_needs(&d) != ERR_OK) return ERR_INPUT;
     if (!d.has_model && choose_model(&d, str_of(validate_rules->models->rows[0].id)) != ERR_OK)
         return ERR_INPUT;
-    if (check_canvas(&d) != ERR_OK) return ERR_INPUT;
+    if (draft_size_settle(&d) != ERR_OK || check_canvas(&d) != ERR_OK) return ERR_INPUT;
     settle_loop(&d);
     if (check_length(&d) != ERR_OK || draft_task_check(&d) != ERR_OK) return ERR_INPUT;
     sort_metadata(&out->job);

@@ -164,6 +164,12 @@ static void put_extensions(struct doc_out *o, const struct queue_job *q, const s
     } else {
         doc_put_null(o, "usage");
     }
+    if (r->seam_usual > 0) {
+        doc_open_object(o, "loop");
+        doc_put_real(o, "seam_error", r->seam_error);
+        doc_put_real(o, "neighbour_error", r->seam_usual);
+        doc_close_object(o);
+    }
     doc_put_null(o, "url");
 }
 

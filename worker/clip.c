@@ -14,6 +14,7 @@
 #include "worker/media/scale.h"
 #include "worker/media/sheet.h"
 #include "worker/media/still.h"
+#include "worker/seam.h"
 #include "worker/spool.h"
 
 enum { PATH_SIZE = 1100, THUMBNAIL_SIDE_MAX = 640, CHUNK = 1 << 16 };
@@ -29,6 +30,7 @@ struct clip {
     struct sheet *sheet;
     struct scale *scale; /* from the canvas to the result, where both kinds of frames meet */
     int width, height;   /* of the frames that go into the encoder */
+    struct seam seam;    /* of a loop */
     int n_seen;
     char path[RECEIPT_VARIANT_COUNT][PATH_SIZE];
 };
@@ -85,6 +87,8 @@ enum err clip_open(struct clip **out, const char *dir, const struct plan *plan, 
         TRY(encode_open(&c->video, c->path[RECEIPT_VIDEO], &video, f));
         TRY(sheet_open(&c->sheet, &sheet, f));
     }
+    if (plan->is_ring || plan->kind == TASK_LOOP)
+        TRY(seam_make(&c->seam, (size_t)c->width * (size_t)c->height * 3, f));
     *out = c;
 out:
     if (rc != ERR_OK) clip_drop(c);
@@ -125,6 +129,7 @@ static enum err add_frame(struct clip *c, const uint8_t *rgb, struct fail *f) {
         TRY(sheet_frame(c->sheet, rgb, stride, f));
     }
     if (c->n_seen == c->plan->n_out_frames / 2) TRY(write_thumbnail(c, rgb, f));
+    seam_frame(&c->seam, rgb);
     c->n_seen++;
 out:
     return rc;
@@ -187,6 +192,7 @@ static void release(struct clip *c) {
     encode_drop(c->video);
     sheet_drop(c->sheet);
     scale_close(c->scale);
+    seam_free(&c->seam);
     mem_free(c);
 }
 
@@ -217,6 +223,9 @@ enum err clip_close(struct clip *c, struct receipt *out, struct fail *f) {
     for (int i = 0; i < RECEIPT_VARIANT_COUNT; i++)
         if (!is_still || i != RECEIPT_SPRITESHEET)
             TRY(describe(c, &out->objects[i], (enum receipt_variant)i, f));
+    struct seam_result seam = seam_end(&c->seam);
+    out->seam_error = seam.error;
+    out->seam_usual = seam.usual;
     out->width = c->plan->out_width;
     out->height = c->plan->out_height;
     out->fps = c->plan->out_fps;

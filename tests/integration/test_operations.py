@@ -94,6 +94,35 @@ def test_what_was_there_comes_back(stack, known, name, is_last):
         assert difference(old[i], new[i + shift]) < 2, (i, difference(old[i], new[i + shift]))
 
 
+@pytest.mark.parametrize("name", ["loop", "loop_video"])
+def test_a_loop_says_how_well_it_closes(stack, known, name):
+    video = run(stack, name, known)
+    shown = frames(content(stack, video["id"]), 32, 20)
+    seam = difference(shown[-1], shown[0]) / 255
+    assert 0 < video["loop"]["neighbour_error"] < 0.5 and abs(video["loop"]["seam_error"] - seam) < 0.03
+    assert "loop" not in stack.json("GET", f"/v1/videos/{known['video']}")
+
+
+@pytest.mark.parametrize("ask, size", [
+    ({"aspect_ratio": "16:9"}, "1280x720"), ({"aspect_ratio": "9:16", "resolution": "1080p"}, "1080x1920"),
+    ({"resolution": "1080p"}, "1920x1080"), ({"aspect_ratio": "1:1", "resolution": "480p"}, "480x480"),
+    ({"aspect_ratio": "21:9", "resolution": "240p"}, "560x240")])
+def test_a_size_may_be_shape_and_lines(waiting, ask, size):
+    assert waiting[0].json("POST", "/v1/videos", {"prompt": "x", **ask})["size"] == size
+
+
+def test_full_hd_comes_out_in_its_exact_size(stack):
+    for size in ("1920x1080", "1080x1920"):
+        video = stack.json("POST", "/v1/videos", {"prompt": "a red ball", "size": size, "num_frames": 5, "steps": 1})
+        done = stack.wait_for(video["id"], 300)
+        assert done["status"] == "completed" and "scaled to " + size in done["warnings"][0], done
+        path = stack.dir / "hd.mp4"
+        path.write_bytes(content(stack, video["id"]))
+        out = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=width,height", "-of", "csv=p=0:s=x", path],
+                             capture_output=True, text=True, check=True).stdout.strip()
+        assert out == size
+
+
 def test_uploads_are_sources_too(stack, known):
     clip = content(stack, known["video"])
     for ask in ({"url": data_url(clip, "video/mp4")},):
@@ -165,6 +194,9 @@ REFUSALS = [
     ("/v1/videos/connections", {"first_video": {"id": "{video}"}}, 400, "second_video", "missing_required_parameter"),
     ("/v1/videos/connections", {"second_video": {"id": "{video}"}}, 400, "first_video", "missing_required_parameter"),
     ("/v1/videos/loops", {"seconds": "1"}, 400, "video", "missing_required_parameter"),
+    ("/v1/videos", {"prompt": "x", "aspect_ratio": "wide"}, 400, "aspect_ratio", "invalid_value"),
+    ("/v1/videos", {"prompt": "x", "resolution": "4k"}, 400, "resolution", "invalid_value"),
+    ("/v1/videos", {"prompt": "x", "resolution": "720p", "size": "128x80"}, 400, "size", "invalid_value"),
     ("/v1/videos", {"prompt": "x", "direction": "forward"}, 400, "direction", "unknown_parameter"),
     ("/v1/videos", {"prompt": "x", "loop": True, "last_frame": {"image_url": "{picture}"}}, 400, "loop", "invalid_value"),
     ("/v1/videos/video_" + "0" * 32 + "/remix", {"prompt": "x"}, 404, "id", "video_not_found"),
