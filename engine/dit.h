@@ -24,7 +24,8 @@ enum dit_late {
 };
 
 struct dit_opts {
-    struct lora *lora; /* added to the weights; borrowed until dit_close(). Or NULL */
+    struct lora *lora; /* added to the weights; borrowed until dit_close(), with DIT_LATE_NEVER only
+                          for the call. Or NULL */
     enum dit_late late;
 };
 

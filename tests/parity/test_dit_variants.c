@@ -271,7 +271,7 @@ static void several_lora_files_add_up(void) {
         pool_make(&pools[i], &dev, 1 << 20, 1 << 26);
         CHECK_OK(lora_open(&lora, sources, 1 + i, &f), &f);
         CHECK_OK(dit_open(&dit[i], &dev, &pools[i], "tests/golden/dit_patch",
-                          &(struct dit_opts){.lora = lora}, &f),
+                          &(struct dit_opts){.lora = lora, .late = DIT_LATE_NEVER}, &f),
                  &f);
         lora_close(lora);
         struct tensor row = tensor_1d(dit[i]->block[0].self.q.data, 1);
