@@ -1,6 +1,6 @@
 /* fit.h - a decoded frame of any kind to 8-bit RGB of the asked size, upright, in plain colours.
  *
- * The middle is cut to the asked shape and scaled by Lanczos. Whatever is changed beyond that is
+ * The middle is cut to the asked shape and scaled. Whatever is changed beyond that is
  * said once: HDR, more than 8 bits, alpha (shown on white), fields, pixels that are not square, a
  * size that changes on the way. Runs in the jail. */
 #ifndef DECODE_FIT_H
