@@ -354,6 +354,7 @@ enum err run_eval(const struct run_opts *o, struct fail *f) {
         (int)sizeof r.dir)
         TRY(FAIL(f, ERR_INPUT, "--out is too long"));
     TRY(make_dirs(r.dir, f));
+    if (o->copy) TRY(make_dirs(o->copy, f));
     TRY(join(path, r.dir, "index.html", f));
     TRY(page_open(&r.page, path, f));
     TRY(judge_all(&r, f));
