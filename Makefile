@@ -66,7 +66,7 @@ GEN_server := $(B)/gen/page_files.o
 PROGRAMS := $(addprefix $(B)/,misora-server misora-worker misora-decode misora worldgen misora-eval)
 UNIT     := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c tests/parity/test_*.c tests/eval/test_*.c))
 
-.PHONY: help all cuda doctor install demo run gallery eval test test-unit test-integration sim mutate bench sanitize lint format \
+.PHONY: train-smoke help all cuda doctor install demo run gallery eval test test-unit test-integration sim mutate bench sanitize lint format \
         format-check clean $(addprefix lib,$(PARTS)) tests-built fuzz fuzz-built
 
 help: ## this list
@@ -106,6 +106,9 @@ fuzz: ## strangers' files against the fuzzers (clang): SECONDS=60 each, FUZZ=nam
 
 test-integration: all ## tests against real Redis, nginx and clients; T=expression selects
 	@tools/test_integration.sh $(B) $(T)
+
+train-smoke: $(PROGRAMS) ## the whole training on tiny networks; TRAIN_PYTHON=python with torch
+	@tools/test_train.sh $(B)
 
 sim: ## job simulator on a real Redis: SEEDS=n FIRST=seed
 	@python3 tests/sim/sim.py --seeds $(SEEDS) --first $(FIRST)
