@@ -32,7 +32,6 @@ stage unit tools/test_unit.sh "$b"
 stage world tools/world_bytes.sh
 stage eval "$b/misora-eval" check
 stage train tools/test_train.sh "$b"
-stage train tools/test_train.sh "$b"
 stage sim python3 tests/sim/sim.py --seeds 50
 stage mutate python3 tests/sim/mutate.py
 stage crash python3 tests/sim/crash.py --kills 2 --cuts 3
