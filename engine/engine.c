@@ -164,6 +164,7 @@ enum err engine_open(struct engine **out, const char *folder, const struct engin
     e->dev.say_ctx = e->hooks.ctx;
     make_pools(e, opts->job_max_bytes);
     TRY(open_parts(e, opts, f));
+    TRY(op_check(&e->dev, f)); /* weights have arrived */
     fill_caps(e);
     engine_say(e, "engine.open", e->caps.device);
     *out = e;
@@ -306,4 +307,8 @@ void engine_job_end(struct engine *e) {
     pool_trim(&e->job, KEEP_BYTES);
     pool_trim(&e->step, KEEP_BYTES);
     pool_trim(&e->host, 0);
+}
+
+enum err engine_check(struct engine *e, struct fail *f) {
+    return op_check(&e->dev, f);
 }

@@ -47,7 +47,7 @@ struct engine_hooks {
 enum engine_experts_mode { ENGINE_EXPERTS_AUTO, ENGINE_EXPERTS_BOTH, ENGINE_EXPERTS_ONE };
 
 struct engine_opts {
-    const char *device;       /* "cpu" or "ref"; NULL means "cpu" */
+    const char *device;       /* "cpu", "cuda", "cuda:N" or "ref"; NULL means "cpu" */
     int n_threads;            /* 0 means all cores */
     enum precision precision; /* of the big products; AUTO: the fastest that keeps the picture */
     const char *taehv;        /* folder or file of a tiny decoder for all frames; NULL: the VAE */
@@ -239,5 +239,8 @@ MUST_CHECK enum err engine_decode(struct engine *e, const struct tensor *latent,
                                   engine_frame_fn each, void *ctx, struct fail *f);
 /* Gives back all that the job took; some memory is kept for the next one. */
 void engine_job_end(struct engine *e);
+/* ERR_UNAVAILABLE when the device is lost: nothing will come of this engine any more, while one in
+ * a new process may work. ERR_OK on the processor, always. */
+MUST_CHECK enum err engine_check(struct engine *e, struct fail *f);
 
 #endif

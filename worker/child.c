@@ -193,7 +193,10 @@ static enum err do_job(struct child *c, const struct wire_frame *frame, struct f
     buf_free(&text);
     if (rc != ERR_OK) why.code = rc;
     if (c->is_orphan) return FAIL(f, ERR_IO, "the supervisor is gone");
-    return answer(&receipt, rc, &why, f);
+    rc = answer(&receipt, rc, &why, f);
+    /* A device that is lost stays so in this process: the next one may find it well, or not open.
+     */
+    return rc == ERR_OK ? engine_check(c->run.engine, f) : rc;
 }
 
 /* Cancels that came too late for the job before are thrown away here. */
