@@ -55,5 +55,12 @@ for slot in env class action camera weather style move event; do
     done
     echo "</section>" >>"$page"
 done
+echo "<h2>form</h2><section>" >>"$page"
+for form in loop:true views:2 views:4; do
+    line=$(grep -m 1 "\"${form%:*}\":${form#*:}" "$out/scenes.jsonl") || continue
+    clip "form-${form%:*}-${form#*:}" 192x112 --seed "$(echo "$line" | seed_of)"
+done
+clip form-time-lapse 192x112 --seed 7 --fps 4
+echo "</section>" >>"$page"
 rm -f "$out/scenes.jsonl"
 echo "$page: $(grep -c '<figure>' "$page") clips"
