@@ -44,7 +44,7 @@ REFUSED = [
     (["--prompt", "a", "-o", "OUT", "--sigmas", "0.5,x"], USAGE, "numbers with commas"),
     (["--prompt", "a", "-o", "OUT", "--guidance-interval", "0.3,0.9"], USAGE, "1 >= FROM > TO >= 0"),
     (["--prompt", "a", "-o", "OUT", "--keyframe", "a.png"], USAGE, "FRAME=FILE"),
-    (["--prompt", "a", "-o", "OUT", "--video", "README.md", "--loop"], DATA, "no video that can be read"),
+    (["--prompt", "a", "-o", "OUT", "--video", "README.md", "--loop"], DATA, "README.md: the file is not a jpeg, png or webp image, nor an mp4"),
     (["--prompt", "a", "-o", "OUT.png", "--frames", "9"], USAGE, "a .png is one frame"),
     (["--prompt", "a", "-o", "OUT", "--device", "gpu"], USAGE, "cpu and ref exist"),
     (["--prompt", "a", "-o", "/tmp"], USAGE, "-o /tmp is not a file"),
@@ -54,7 +54,7 @@ REFUSED = [
     (["--prompt", "a", "-o", "OUT", "--model", "README.md"], DATA, "README.md/model_index.json: no such file"),
     (["--prompt", "a", "-o", "OUT", "--image", "/nowhere.png"], DATA, "/nowhere.png cannot be opened: No such file"),
     (["--prompt", "a", "-o", "OUT", "--image", "README.md"], DATA, "README.md: the file is not a jpeg, png or webp"),
-    (["--prompt", "a", "-o", "OUT", "--image", "/tmp"], DATA, "/tmp: the image has 0 bytes"),
+    (["--prompt", "a", "-o", "OUT", "--image", "/tmp"], DATA, "/tmp: what was sent is not a file"),
 ]
 
 
