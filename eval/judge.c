@@ -11,7 +11,7 @@
 /* Shares of right verdicts by `test_judge --clips N`, and how many clips they are of. */
 static const struct judge rows[JUDGE_COUNT] = {
     [JUDGE_CAMERA] = {"camera_way", "the camera goes the way it is said to, or stands",
-                      "of the world's movement", 0.965, 200, judge_camera_fits, judge_camera_look},
+                      "of the world's movement", 1, 200, judge_camera_fits, judge_camera_look},
     [JUDGE_PARALLAX] = {"parallax", "a camera that travels moves near things more than far ones",
                         "share of the change", 0.979, 48, judge_camera_parallax_fits,
                         judge_camera_parallax},
@@ -32,8 +32,8 @@ static const struct judge rows[JUDGE_COUNT] = {
                      "a block that was put down or dug out still is when the player looks "
                      "back",
                      "share that is there", 0.99, 200, judge_stay_fits_block, judge_stay_block},
-    [JUDGE_PACE] = {"pace", "what crosses the picture keeps its speed", "change of speed", 0.98,
-                    200, pace_fits, pace_look},
+    [JUDGE_PACE] = {"pace", "what crosses the picture keeps its speed", "change of speed", 0.99,
+                    100, pace_fits, pace_look},
 };
 
 const struct judge *judge_get(enum judge_name name) {
