@@ -67,7 +67,8 @@ static void check_pictures(struct fixture *x) {
 
 static void run(const char *device, enum precision precision) {
     struct fixture x = {.label = device, .is_bf16 = precision == PRECISION_BF16};
-    enum err rc = device_open(&x.dev, device, &(struct device_opts){2, precision, NULL}, &x.f);
+    enum err rc = device_open(&x.dev, device,
+                              &(struct device_opts){.n_threads = 2, .precision = precision}, &x.f);
     if (rc == ERR_UNSUPPORTED && x.is_bf16) return;
     CHECK_OK(rc, &x.f);
     pool_make(&x.weights, &x.dev, 1 << 20, 1 << 26);

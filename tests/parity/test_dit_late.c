@@ -45,7 +45,8 @@ static enum err open_fixture(struct fixture *x, const struct on *on, const char 
     enum err rc = ERR_OK;
     *x = (struct fixture){0};
     struct lora_source source = {lora, 0.5};
-    TRY(device_open(&x->dev, on->device, &(struct device_opts){2, on->precision, NULL}, &x->f));
+    TRY(device_open(&x->dev, on->device,
+                    &(struct device_opts){.n_threads = 2, .precision = on->precision}, &x->f));
     pool_make(&x->weights, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->job, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->step, &x->dev, 1 << 20, 1 << 26);

@@ -78,7 +78,8 @@ static enum err open_fixture(struct fixture *x, const struct on *on, const char 
     struct tensor rows;
     *x = (struct fixture){.label = folder, .on = on};
     snprintf(path, sizeof path, "tests/golden/%s/io.safetensors", io);
-    TRY(device_open(&x->dev, on->device, &(struct device_opts){2, on->precision, NULL}, &x->f));
+    TRY(device_open(&x->dev, on->device,
+                    &(struct device_opts){.n_threads = 2, .precision = on->precision}, &x->f));
     pool_make(&x->weights, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->job, &x->dev, 1 << 20, 1 << 26);
     pool_make(&x->step, &x->dev, 1 << 20, 1 << 26);
