@@ -169,7 +169,9 @@ class Stack:
                         for k in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         text = text.replace("http {\n", "http {\n" + paths, 1)
         conf = self.dir / "nginx.conf"
-        conf.write_text(f"daemon off;\npid {self.dir}/nginx.pid;\n" + text)
+        # Its workers keep large bodies in our private folder, which other users cannot enter.
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        conf.write_text(f"daemon off;\n{user}pid {self.dir}/nginx.pid;\n" + text)
         program = shutil.which("nginx") or "/usr/sbin/nginx"
         self.spawn("nginx", [program, "-c", conf, "-e", self.dir / "log" / "nginx.start.log"])
         until(lambda: self.is_ready(self.nginx_url, "nginx"), say="nginx was not ready")
