@@ -43,7 +43,7 @@ static void pages_follow_each_other_both_ways(void) {
                 {QUEUE_OLDEST_FIRST, "file-3", 1, 4, false}};
     if (!begin()) return;
     for (int i = 0; i < 5; i++) {
-        char id[16], json[16];
+        char id[24], json[16];
         snprintf(id, sizeof(id), "file-%d", i);
         snprintf(json, sizeof(json), "%d", i);
         CHECK_OK(put("ann", id, json, 60000), &f);
