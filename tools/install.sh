@@ -8,7 +8,7 @@ what=${1:-build}
 packages="build-essential pkg-config libmicrohttpd-dev libjansson-dev libhiredis-dev libuv1-dev
     libcurl4-openssl-dev libavformat-dev libavcodec-dev libavutil-dev libswscale-dev
     libopenblas-dev redis-server curl"
-[ "$what" = test ] && packages="$packages nginx-light ffmpeg strace python3 python3-venv universal-ctags nodejs"
+[ "$what" = test ] && packages="$packages nginx-light ffmpeg strace python3 python3-venv universal-ctags nodejs chromium"
 [ "$what" = bench ] && packages="$packages python3 python3-venv"
 
 missing=
@@ -38,15 +38,16 @@ if [ "$what" = bench ] && [ -z "${BENCH_PYTHON:-}" ] && [ ! -f build/benchenv/re
 fi
 [ "$what" = test ] || exit 0
 
-if [ ! -x build/pyenv/bin/moto_server ]; then
+if [ ! -x build/pyenv/bin/playwright ]; then
     echo "installing the Python test tools into build/pyenv"
     mkdir -p build
     python3 -m venv build/pyenv
     build/pyenv/bin/pip install -q --disable-pip-version-check pytest==9.* openai==3.* standardwebhooks \
-        pillow "moto[server,s3]==5.*"
+        pillow "moto[server,s3]==5.*" playwright==1.* "schemathesis==4.*" requests
 fi
-if [ ! -d build/node/node_modules/openai ]; then
+if [ ! -d build/node/node_modules/axe-core ]; then
     echo "installing the Node test tools into build/node"
     mkdir -p build/node
-    npm --prefix build/node install --silent --no-audit --no-fund openai@7 standardwebhooks@1 >/dev/null
+    npm --prefix build/node install --silent --no-audit --no-fund openai@7 standardwebhooks@1 \
+        @redocly/openapi-core@2 axe-core@4 >/dev/null
 fi
