@@ -23,11 +23,11 @@ export const whenMade = (fn) => { onMade = fn; };
 
 function showTabs() {
   const tabs = operations.map((op) => h('button', {
-    type: 'button', role: 'tab', class: 'way', id: `way-${op.id}`, 'aria-controls': 'maker', 'aria-selected': String(op.id === draft.op),
+    type: 'button', role: 'tab', class: 'way', id: `way-${op.id}`, 'aria-controls': 'panel', 'aria-selected': String(op.id === draft.op),
     tabindex: op.id === draft.op ? '0' : '-1', onclick: () => choose(op.id),
   }, icon(op.icon), h('span', {}, op.title)));
   $('ways').replaceChildren(...tabs);
-  $('maker').setAttribute('aria-labelledby', `way-${draft.op}`);
+  $('panel').setAttribute('aria-labelledby', `way-${draft.op}`);
 }
 
 function walkTabs(e) {
@@ -215,14 +215,14 @@ const estimate = debounce(async () => {
   } catch (e) {
     if (e.name === 'AbortError') return;
     if (e.status === 404 || e.status === 405) absent.estimate = true;
-    showEstimate(null, e.status === 400 && !e.isMissing ? e.message : null);
+    showEstimate(null, e.status === 400 && !e.isMissing && e.code !== 'unknown_parameter' ? e.message : null);
   }
 }, 350);
 
 function showEstimate(found, words = null) {
   const chips = [];
   if (found?.seconds) chips.push(h('span', {}, icon('clock'), `about ${span(found.seconds.total)}`));
-  if (found?.effective?.size) chips.push(h('span', {}, icon('frame'), `${found.effective.size.replace('x', ' × ')}${found.effective.num_frames ? `, ${found.effective.num_frames} frames` : ''}`));
+  if (found?.effective?.size) chips.push(h('span', {}, icon('frame'), `${found.effective.size.replace('x', ' × ')}${found.effective.num_frames > 1 ? `, ${found.effective.num_frames} frames` : ''}`));
   if (found?.memory_bytes) chips.push(h('span', {}, icon('gear'), bytes(found.memory_bytes)));
   if (found?.tokens?.total) chips.push(h('span', {}, `${found.tokens.total.toLocaleString('en')} tokens`));
   if (found && found.fits === false) chips.push(h('span', { class: 'bad' }, 'does not fit into this worker'));
@@ -249,7 +249,7 @@ function changed() {
 
 function showAbsence(op) {
   const why = absent[op.id];
-  return h('p', { class: 'absence', role: 'note', hidden: !why }, icon('alert'), why ? `This server says: ${why}` : '');
+  return h('p', { class: 'absence', role: 'note', hidden: !why }, icon('alert'), why ? `This server cannot do this: ${why}` : '');
 }
 
 export function showForm() {
@@ -270,8 +270,9 @@ export function showForm() {
 
 function refused(e) {
   const op = findOperation(draft.op);
-  if (e instanceof Refusal && e.isMissing) {
-    absent[op.id] = e.message;
+  const isUnknown = e.code === 'unknown_parameter' && op.needs?.some((name) => e.param?.startsWith(name));
+  if (e instanceof Refusal && (e.isMissing || isUnknown)) {
+    absent[op.id] = isUnknown ? `it knows no ${op.needs[0]} yet.` : e.message;
     showForm();
     return;
   }

@@ -67,7 +67,7 @@ export const operations = [
     id: 'story', name: 'create', title: 'Story', icon: 'story', path: '/v1/videos', verb: 'Film the story', makes: 'video',
     say: 'Shots one after the other, in one continuous clip.',
     prompt: { hint: 'What holds for all shots: the style, the place, the light' },
-    media: [], controls: ['shots', 'shape'],
+    media: [], controls: ['shots', 'shape'], needs: ['storyboard'],
     plan: (_, { shots }) => shots.map((s) => ({ kind: 'new', seconds: s.seconds, control: 'shots', label: s.prompt })),
   },
   {

@@ -64,7 +64,7 @@ export function fillThumb(image, v) {
 }
 
 function thumb(v) {
-  const image = h('img', { alt: '', draggable: false });
+  const image = h('img', { alt: v.prompt || v.id, draggable: false });
   fillThumb(image, v);
   return image;
 }
@@ -92,7 +92,7 @@ function card(v) {
   const isGood = v.status === 'completed';
   const [w, hgt] = (v.size || '16x9').split('x').map(Number);
   const node = h('article', { class: `card ${isGood ? '' : 'failed'} ${hgt > w * 1.2 ? 'tall' : ''}`, 'data-id': v.id, draggable: isGood && !v.isLocal },
-    h('button', { class: 'card-look', type: 'button', 'aria-label': `Open: ${v.prompt || v.id}`, onclick: () => onOpen(v.id) },
+    h('button', { class: 'card-look', type: 'button', onclick: () => onOpen(v.id) },
       isGood ? thumb(v) : h('span', { class: 'card-error' }, icon('alert'), v.error?.code === 'cancelled' ? 'cancelled' : v.error?.message || 'failed'),
       h('span', { class: 'badge' }, operationTitle(v.operation)), v.object === 'video' && h('span', { class: 'badge right' }, clock(Number(v.seconds)))),
     h('div', { class: 'card-foot' }, h('p', {}, v.prompt || v.id),
