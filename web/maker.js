@@ -21,12 +21,18 @@ export const whenMade = (fn) => { onMade = fn; };
 
 /* ---- tabs ---- */
 
+function makeTabs() {
+  $('ways').replaceChildren(...operations.map((op) => h('button', {
+    type: 'button', role: 'tab', class: 'way', id: `way-${op.id}`, 'aria-controls': 'panel', onclick: () => choose(op.id),
+  }, icon(op.icon), h('span', {}, op.title))));
+}
+
+/* The tabs stay as they are, so that the one with the focus keeps it. */
 function showTabs() {
-  const tabs = operations.map((op) => h('button', {
-    type: 'button', role: 'tab', class: 'way', id: `way-${op.id}`, 'aria-controls': 'panel', 'aria-selected': String(op.id === draft.op),
-    tabindex: op.id === draft.op ? '0' : '-1', onclick: () => choose(op.id),
-  }, icon(op.icon), h('span', {}, op.title)));
-  $('ways').replaceChildren(...tabs);
+  for (const op of operations) {
+    $(`way-${op.id}`).setAttribute('aria-selected', String(op.id === draft.op));
+    $(`way-${op.id}`).tabIndex = op.id === draft.op ? 0 : -1;
+  }
   $('panel').setAttribute('aria-labelledby', `way-${draft.op}`);
 }
 
@@ -337,6 +343,7 @@ export function forgetAbsences() {
 }
 
 export function startMaker() {
+  makeTabs();
   $('ways').addEventListener('keydown', walkTabs);
   $('maker').addEventListener('submit', (e) => { e.preventDefault(); submit(); });
   choose(findOperation(location.hash.slice(1)) ? location.hash.slice(1) : 'text');

@@ -321,7 +321,7 @@ def test_without_event_streams_it_polls(visit):
 
 
 @pytest.mark.parametrize("look", ["dark", "light"])
-def test_nobody_is_left_out(visit, look):
+def test_nobody_is_left_out(visit, clips, look):
     """axe finds nothing: names, contrast, roles."""
     axe = (pathlib.Path(os.environ.get("NODE_PATH", ROOT / "build" / "node" / "node_modules")) / "axe-core" / "axe.min.js")
     v = visit(color_scheme=look, reduced_motion="reduce")
