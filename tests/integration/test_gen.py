@@ -46,7 +46,7 @@ REFUSED = [
     (["--prompt", "a", "-o", "OUT", "--keyframe", "a.png"], USAGE, "FRAME=FILE"),
     (["--prompt", "a", "-o", "OUT", "--video", "README.md", "--loop"], DATA, "README.md: the file is not a jpeg, png or webp image, nor an mp4"),
     (["--prompt", "a", "-o", "OUT.png", "--frames", "9"], USAGE, "a .png is one frame"),
-    (["--prompt", "a", "-o", "OUT", "--device", "gpu"], USAGE, "cpu and ref exist"),
+    (["--prompt", "a", "-o", "OUT", "--device", "gpu"], USAGE, "cpu, cuda, cuda:N and ref exist"),
     (["--prompt", "a", "-o", "/tmp"], USAGE, "-o /tmp is not a file"),
     (["--prompt", "a", "-o", "/nowhere/x.mp4"], UNAVAILABLE, "/nowhere/x.mp4 cannot be written: No such file"),
     (["--prompt", "a", "-o", "/proc/x.mp4"], UNAVAILABLE, "/proc/x.mp4 cannot be written"),
