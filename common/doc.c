@@ -8,6 +8,7 @@
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 #include "common/base/mem.h"
+#include "common/base/str.h"
 
 /* A value is jansson's; the cast is the whole door. */
 struct doc {
@@ -90,10 +91,10 @@ enum doc_type doc_type(const struct value *v) {
 }
 
 const char *doc_type_name(const struct value *v) {
-    static const char *const names[] = {[DOC_NULL] = "null",     [DOC_BOOL] = "boolean",
-                                        [DOC_INT] = "integer",   [DOC_REAL] = "number",
-                                        [DOC_TEXT] = "string",   [DOC_ARRAY] = "array",
-                                        [DOC_OBJECT] = "object"};
+    static const char *const names[] = {
+        [DOC_NULL] = "null",    [DOC_BOOL] = "boolean", [DOC_INT] = "integer",
+        [DOC_REAL] = "number",  [DOC_TEXT] = "string",  [DOC_ARRAY] = "array",
+        [DOC_OBJECT] = "object"};
     return names[doc_type(v)];
 }
 
@@ -164,8 +165,8 @@ enum err doc_may_text(const struct value *v, const char *key, struct str *out, s
     return ERR_OK;
 }
 
-enum err doc_may_int(const struct value *v, const char *key, int64_t min, int64_t max,
-                     int64_t *out, struct fail *f) {
+enum err doc_may_int(const struct value *v, const char *key, int64_t min, int64_t max, int64_t *out,
+                     struct fail *f) {
     const struct value *m = find_set(v, key);
     if (!m) return ERR_OK;
     if (doc_type(m) != DOC_INT)
@@ -204,8 +205,16 @@ enum err doc_get_text(const struct value *v, const char *key, struct str *out, s
     return find_set(v, key) ? doc_may_text(v, key, out, f) : missing(key, f);
 }
 
-enum err doc_get_int(const struct value *v, const char *key, int64_t min, int64_t max,
-                     int64_t *out, struct fail *f) {
+enum err doc_copy_text(const struct value *v, const char *key, char *out, size_t cap,
+                       const char *what, struct fail *f) {
+    struct str s = {0};
+    enum err rc = doc_get_text(v, key, &s, f);
+    if (rc != ERR_OK || str_copy(out, cap, s)) return rc;
+    return FAIL(f, ERR_CORRUPT, "%s: %s is %zu bytes, need at most %zu", what, key, s.n, cap - 1);
+}
+
+enum err doc_get_int(const struct value *v, const char *key, int64_t min, int64_t max, int64_t *out,
+                     struct fail *f) {
     return find_set(v, key) ? doc_may_int(v, key, min, max, out, f) : missing(key, f);
 }
 

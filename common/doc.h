@@ -48,6 +48,10 @@ struct str doc_text(const struct value *v);
  * needed. The may_ forms leave *out alone when the member is missing or null. */
 MUST_CHECK enum err doc_get_text(const struct value *v, const char *key, struct str *out,
                                  struct fail *f);
+/* The same into cap bytes with a zero at the end. ERR_CORRUPT, named after `what` (the record that
+ * v is read from), when it is longer. */
+MUST_CHECK enum err doc_copy_text(const struct value *v, const char *key, char *out, size_t cap,
+                                  const char *what, struct fail *f);
 MUST_CHECK enum err doc_get_int(const struct value *v, const char *key, int64_t min, int64_t max,
                                 int64_t *out, struct fail *f);
 MUST_CHECK enum err doc_may_text(const struct value *v, const char *key, struct str *out,
@@ -56,8 +60,7 @@ MUST_CHECK enum err doc_may_int(const struct value *v, const char *key, int64_t 
                                 int64_t *out, struct fail *f);
 MUST_CHECK enum err doc_may_real(const struct value *v, const char *key, double min, double max,
                                  double *out, struct fail *f);
-MUST_CHECK enum err doc_may_bool(const struct value *v, const char *key, bool *out,
-                                 struct fail *f);
+MUST_CHECK enum err doc_may_bool(const struct value *v, const char *key, bool *out, struct fail *f);
 
 /* A writer appends to a buffer. The first failure sticks and later calls do nothing, so a caller
  * writes the whole object and asks once with doc_done(). Keys are our own and need no escape;

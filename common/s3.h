@@ -30,6 +30,26 @@ struct s3_conf {
     char *public_endpoint; /* for links; empty: the same */
 };
 
+/* The options of an S3 store, the same in every program: rows of its table (config.h) for the
+ * struct s3_conf that is `member` of its struct `type`. */
+/* clang-format off */
+#define S3_CONFIG_ROWS(type, member)                                                               \
+    {"s3_endpoint", CONFIG_TEXT, offsetof(type, member.endpoint), "", 0, 260,                      \
+     "https://HOST[:PORT] of an S3 store where files live; store_dir then holds copies only; "     \
+     "empty: files live in store_dir"},                                                            \
+    {"s3_bucket", CONFIG_TEXT, offsetof(type, member.bucket), "", 0, 63,                           \
+     "its bucket; empty: the endpoint's host names it"},                                           \
+    {"s3_prefix", CONFIG_TEXT, offsetof(type, member.prefix), "", 0, 150,                          \
+     "what the names of our objects begin with"},                                                  \
+    {"s3_region", CONFIG_TEXT, offsetof(type, member.region), "us-east-1", 1, 60, "its region"},   \
+    {"s3_access_key", CONFIG_SECRET, offsetof(type, member.access_key), "", 0, 128,                \
+     "who we are there"},                                                                          \
+    {"s3_secret_key", CONFIG_SECRET, offsetof(type, member.secret_key), "", 0, 128,                \
+     "what proves it"},                                                                            \
+    {"s3_public_endpoint", CONFIG_TEXT, offsetof(type, member.public_endpoint), "", 0, 260,        \
+     "the endpoint in links for clients; empty: the same"}
+/* clang-format on */
+
 struct s3 {
     char endpoint[S3_HOST_SIZE], public_endpoint[S3_HOST_SIZE];
     char host[S3_HOST_SIZE], public_host[S3_HOST_SIZE]; /* with the port, as the header has it */

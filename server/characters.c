@@ -43,25 +43,19 @@ static enum err write_character(struct buf *out, const struct character *c, bool
     return doc_done(&o, f);
 }
 
-static enum err read_text(const struct value *v, const char *key, char *out, size_t n,
-                          struct fail *f) {
-    struct str s = {0};
-    enum err rc = doc_get_text(v, key, &s, f);
-    if (rc != ERR_OK || str_copy(out, n, s)) return rc;
-    return FAIL(f, ERR_CORRUPT, "the record of a character has a bad %s", key);
-}
-
 static enum err read_character(struct character *c, struct str json, struct fail *f) {
     enum err rc = ERR_OK;
     struct doc *d = NULL;
     *c = (struct character){.created_s = 0};
     TRY(doc_parse(&d, json, QUEUE_NOTE_BYTES_MAX, f));
     const struct value *v = doc_root(d);
-    TRY(read_text(v, "id", c->id, sizeof(c->id), f));
-    TRY(read_text(v, "name", c->name, sizeof(c->name), f));
-    TRY(read_text(v, "words", c->words, sizeof(c->words), f));
-    TRY(read_text(v, "sha256", c->clip.sha256, sizeof(c->clip.sha256), f));
-    TRY(read_text(v, "type", c->clip.type, sizeof(c->clip.type), f));
+    TRY(doc_copy_text(v, "id", c->id, sizeof(c->id), "the record of a character", f));
+    TRY(doc_copy_text(v, "name", c->name, sizeof(c->name), "the record of a character", f));
+    TRY(doc_copy_text(v, "words", c->words, sizeof(c->words), "the record of a character", f));
+    TRY(doc_copy_text(v, "sha256", c->clip.sha256, sizeof(c->clip.sha256),
+                      "the record of a character", f));
+    TRY(doc_copy_text(v, "type", c->clip.type, sizeof(c->clip.type), "the record of a character",
+                      f));
     TRY(doc_get_int(v, "bytes", 1, INT64_MAX, &c->clip.n_bytes, f));
     TRY(doc_get_int(v, "created_at", 0, INT64_MAX, &c->created_s, f));
 out:

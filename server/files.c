@@ -53,25 +53,19 @@ static enum err write_file(struct buf *out, const struct file *file, bool is_our
     return doc_done(&o, f);
 }
 
-static enum err read_text(const struct value *v, const char *key, char *out, size_t n,
-                          struct fail *f) {
-    struct str s = {0};
-    enum err rc = doc_get_text(v, key, &s, f);
-    if (rc != ERR_OK || str_copy(out, n, s)) return rc;
-    return FAIL(f, ERR_CORRUPT, "the record of a file has a bad %s", key);
-}
-
 static enum err read_file(struct file *out, struct str json, struct fail *f) {
     enum err rc = ERR_OK;
     struct doc *d = NULL;
     *out = (struct file){.created_s = 0};
     TRY(doc_parse(&d, json, QUEUE_NOTE_BYTES_MAX, f));
     const struct value *v = doc_root(d);
-    TRY(read_text(v, "id", out->id, sizeof(out->id), f));
-    TRY(read_text(v, "filename", out->name, sizeof(out->name), f));
-    TRY(read_text(v, "purpose", out->purpose, sizeof(out->purpose), f));
-    TRY(read_text(v, "sha256", out->asset.sha256, sizeof(out->asset.sha256), f));
-    TRY(read_text(v, "type", out->asset.type, sizeof(out->asset.type), f));
+    TRY(doc_copy_text(v, "id", out->id, sizeof(out->id), "the record of a file", f));
+    TRY(doc_copy_text(v, "filename", out->name, sizeof(out->name), "the record of a file", f));
+    TRY(doc_copy_text(v, "purpose", out->purpose, sizeof(out->purpose), "the record of a file", f));
+    TRY(doc_copy_text(v, "sha256", out->asset.sha256, sizeof(out->asset.sha256),
+                      "the record of a file", f));
+    TRY(doc_copy_text(v, "type", out->asset.type, sizeof(out->asset.type), "the record of a file",
+                      f));
     TRY(doc_get_int(v, "bytes", 1, INT64_MAX, &out->asset.n_bytes, f));
     TRY(doc_get_int(v, "created_at", 0, INT64_MAX, &out->created_s, f));
     TRY(doc_get_int(v, "expires_at", 0, INT64_MAX, &out->expires_s, f));

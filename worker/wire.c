@@ -26,14 +26,6 @@ static enum err read_body(void *out, struct str body, read_fn read, struct fail 
     return rc == ERR_OK ? ERR_OK : rc == ERR_NOMEM ? rc : ERR_CORRUPT;
 }
 
-static enum err get_text(const struct value *v, const char *key, char *out, size_t cap,
-                         struct fail *f) {
-    struct str s;
-    enum err rc = doc_get_text(v, key, &s, f);
-    if (rc != ERR_OK) return rc;
-    return str_copy(out, cap, s) ? ERR_OK : FAIL(f, ERR_CORRUPT, "wire: %s is too long", key);
-}
-
 static enum err get_int(const struct value *v, const char *key, int64_t min, int64_t max, int *out,
                         struct fail *f) {
     int64_t n = 0;
@@ -74,12 +66,12 @@ enum err wire_write_hello(struct buf *out, const struct wire_hello *m, struct fa
 
 static enum err read_s3(struct wire_s3 *m, const struct value *v, struct fail *f) {
     enum err rc = ERR_OK;
-    TRY(get_text(v, "s3_endpoint", m->endpoint, sizeof(m->endpoint), f));
-    TRY(get_text(v, "s3_bucket", m->bucket, sizeof(m->bucket), f));
-    TRY(get_text(v, "s3_prefix", m->prefix, sizeof(m->prefix), f));
-    TRY(get_text(v, "s3_region", m->region, sizeof(m->region), f));
-    TRY(get_text(v, "s3_access_key", m->access_key, sizeof(m->access_key), f));
-    TRY(get_text(v, "s3_secret_key", m->secret_key, sizeof(m->secret_key), f));
+    TRY(doc_copy_text(v, "s3_endpoint", m->endpoint, sizeof(m->endpoint), "wire", f));
+    TRY(doc_copy_text(v, "s3_bucket", m->bucket, sizeof(m->bucket), "wire", f));
+    TRY(doc_copy_text(v, "s3_prefix", m->prefix, sizeof(m->prefix), "wire", f));
+    TRY(doc_copy_text(v, "s3_region", m->region, sizeof(m->region), "wire", f));
+    TRY(doc_copy_text(v, "s3_access_key", m->access_key, sizeof(m->access_key), "wire", f));
+    TRY(doc_copy_text(v, "s3_secret_key", m->secret_key, sizeof(m->secret_key), "wire", f));
 out:
     return rc;
 }
@@ -87,15 +79,16 @@ out:
 static enum err read_hello(void *out, const struct value *v, struct fail *f) {
     struct wire_hello *m = out;
     enum err rc = ERR_OK;
-    TRY(get_text(v, "model_dir", m->model_dir, sizeof(m->model_dir), f));
-    TRY(get_text(v, "store_dir", m->store_dir, sizeof(m->store_dir), f));
-    TRY(get_text(v, "decode_program", m->decode_program, sizeof(m->decode_program), f));
-    TRY(get_text(v, "device", m->device, sizeof(m->device), f));
+    TRY(doc_copy_text(v, "model_dir", m->model_dir, sizeof(m->model_dir), "wire", f));
+    TRY(doc_copy_text(v, "store_dir", m->store_dir, sizeof(m->store_dir), "wire", f));
+    TRY(doc_copy_text(v, "decode_program", m->decode_program, sizeof(m->decode_program), "wire",
+                      f));
+    TRY(doc_copy_text(v, "device", m->device, sizeof(m->device), "wire", f));
     TRY(get_int(v, "n_threads", 0, THREADS_MAX, &m->n_threads, f));
-    TRY(get_text(v, "precision", m->precision, sizeof(m->precision), f));
-    TRY(get_text(v, "cache_dir", m->cache_dir, sizeof(m->cache_dir), f));
-    TRY(get_text(v, "loras", m->loras, sizeof(m->loras), f));
-    TRY(get_text(v, "loras_late", m->loras_late, sizeof(m->loras_late), f));
+    TRY(doc_copy_text(v, "precision", m->precision, sizeof(m->precision), "wire", f));
+    TRY(doc_copy_text(v, "cache_dir", m->cache_dir, sizeof(m->cache_dir), "wire", f));
+    TRY(doc_copy_text(v, "loras", m->loras, sizeof(m->loras), "wire", f));
+    TRY(doc_copy_text(v, "loras_late", m->loras_late, sizeof(m->loras_late), "wire", f));
     TRY(read_s3(&m->s3, v, f));
     TRY(doc_may_bool(v, "url_http", &m->url_rules.allow_http, f));
     TRY(doc_may_bool(v, "url_private", &m->url_rules.allow_private, f));
@@ -128,7 +121,7 @@ static enum err read_job(void *out, const struct value *v, struct fail *f) {
     struct job_and_text *m = out;
     enum err rc = ERR_OK;
     struct str spec;
-    TRY(get_text(v, "dir", m->job->dir, sizeof(m->job->dir), f));
+    TRY(doc_copy_text(v, "dir", m->job->dir, sizeof(m->job->dir), "wire", f));
     TRY(doc_get_text(v, "spec", &spec, f));
     TRY(buf_add(m->own, spec.p, spec.n, f));
     m->job->spec = (struct str){m->own->data, m->own->len};
@@ -159,7 +152,7 @@ enum err wire_write_progress(struct buf *out, const struct wire_progress *m, str
 static enum err read_progress(void *out, const struct value *v, struct fail *f) {
     struct wire_progress *m = out;
     enum err rc = ERR_OK;
-    TRY(get_text(v, "phase", m->phase, sizeof(m->phase), f));
+    TRY(doc_copy_text(v, "phase", m->phase, sizeof(m->phase), "wire", f));
     TRY(get_int(v, "step", 0, STEPS_MAX, &m->step, f));
     TRY(get_int(v, "n_steps", 0, STEPS_MAX, &m->n_steps, f));
     TRY(get_int(v, "percent", 0, 99, &m->percent, f));
@@ -189,7 +182,7 @@ static enum err read_err(void *out, const struct value *v, struct fail *f) {
     enum err rc = ERR_OK;
     int code = 0;
     TRY(get_int(v, "code", 1, ERR_COUNT - 1, &code, f));
-    TRY(get_text(v, "text", m->text, sizeof(m->text), f));
+    TRY(doc_copy_text(v, "text", m->text, sizeof(m->text), "wire", f));
     m->code = (enum err)code;
     m->where = "child";
 out:
